@@ -1,0 +1,76 @@
+# Libraries are found, not demanded. Each optional one sets RESNET_HAVE_<NAME> and adds a row to the table that
+# configuring prints.
+
+set_property(GLOBAL PROPERTY resnet_found_rows "")
+function(resnet_found name found what_is_off)
+  if(found)
+    set(row "  ${name}: found (${found})")
+  else()
+    set(row "  ${name}: missing, ${what_is_off}")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY resnet_found_rows "${row}")
+endfunction()
+
+function(resnet_print_found)
+  get_property(rows GLOBAL PROPERTY resnet_found_rows)
+  message(STATUS "resnet-engine ${PROJECT_VERSION}, ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}, ${CMAKE_BUILD_TYPE}")
+  foreach(row IN LISTS rows)
+    message(STATUS "${row}")
+  endforeach()
+endfunction()
+
+find_package(Threads REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+
+find_package(dnnl QUIET CONFIG)
+if(NOT dnnl_FOUND)
+  find_library(RESNET_DNNL_LIBRARY dnnl)
+  find_path(RESNET_DNNL_INCLUDE oneapi/dnnl/dnnl.h)
+  if(RESNET_DNNL_LIBRARY AND RESNET_DNNL_INCLUDE)
+    add_library(DNNL::dnnl UNKNOWN IMPORTED)
+    set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION "${RESNET_DNNL_LIBRARY}"
+                          INTERFACE_INCLUDE_DIRECTORIES "${RESNET_DNNL_INCLUDE}")
+  endif()
+endif()
+option(RESNET_ONEDNN "CPU backend through oneDNN, on if found" ON)
+if(RESNET_ONEDNN AND TARGET DNNL::dnnl)
+  set(RESNET_HAVE_ONEDNN ON)
+endif()
+resnet_found("oneDNN" "${RESNET_HAVE_ONEDNN}" "CPU inference runs on the slow reference backend (Debian: libdnnl-dev)")
+
+find_path(RESNET_TURBOJPEG_INCLUDE turbojpeg.h)
+find_library(RESNET_TURBOJPEG_LIBRARY turbojpeg)
+option(RESNET_TURBOJPEG "JPEG through libjpeg-turbo, on if found" ON)
+if(RESNET_TURBOJPEG AND RESNET_TURBOJPEG_INCLUDE AND RESNET_TURBOJPEG_LIBRARY)
+  set(RESNET_HAVE_TURBOJPEG ON)
+endif()
+resnet_found("libjpeg-turbo" "${RESNET_HAVE_TURBOJPEG}"
+             "JPEG through stb_image: pixels differ from Pillow by a few levels (Debian: libturbojpeg0-dev)")
+
+find_package(PNG QUIET)
+option(RESNET_PNG "PNG through libpng, on if found" ON)
+if(RESNET_PNG AND PNG_FOUND)
+  set(RESNET_HAVE_PNG ON)
+endif()
+resnet_found("libpng" "${RESNET_HAVE_PNG}" "PNG through stb_image, which checks no CRC (Debian: libpng-dev)")
+
+find_path(RESNET_STB_INCLUDE stb_image.h PATH_SUFFIXES stb REQUIRED)
+find_path(RESNET_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+
+find_library(RESNET_LIBZIP_LIBRARY zip)
+find_path(RESNET_LIBZIP_INCLUDE zip.h)
+if(RESNET_LIBZIP_LIBRARY AND RESNET_LIBZIP_INCLUDE)
+  set(RESNET_HAVE_LIBZIP ON)
+endif()
+resnet_found("libzip" "${RESNET_HAVE_LIBZIP}" "resnet_convert does not read PyTorch .pth files (Debian: libzip-dev)")
+
+if(RESNET_CUDA)
+  find_package(CUDAToolkit QUIET)
+  resnet_found("CUDA toolkit" "${CUDAToolkit_VERSION}" "no CUDA backend")
+else()
+  resnet_found("CUDA" "" "switched off (-DRESNET_CUDA=ON or the preset cuda)")
+endif()
+
+if(RESNET_TESTS)
+  find_package(GTest REQUIRED)
+endif()

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/device_info.hpp"
+#include "base/device_memory.hpp"
+#include "base/support.hpp"
+#include "graph/graph.hpp"
+#include "model/weight_store.hpp"
+
+namespace resnet {
+
+/// The nodes that one step computes, with everything selection may look at. A pure value: no device is touched.
+struct StepProblem {
+  const Graph* graph = nullptr;
+  const std::vector<Dims>* shapes = nullptr;
+  std::vector<NodeId> nodes;             ///< covered, ascending
+  std::vector<NodeId> inputs;            ///< values from outside, in order of first use
+  std::vector<NodeId> outputs;           ///< covered values that are used outside, ascending
+  std::vector<ValueDesc> input_descs;    ///< as they arrive
+  std::vector<ValueDesc> output_descs;   ///< as they shall leave
+  Precision precision = Precision::fp32;
+  int threads = 1;
+  bool deterministic = false;
+
+  const Node& node(std::size_t i = 0) const { return graph->node(nodes[i]); }
+};
+
+/// Descriptors that an entry wants for its inputs and produces for its outputs. Where a producer's descriptor differs, the
+/// planner inserts the backend's conversion step.
+struct StepDescs {
+  std::vector<ValueDesc> inputs, outputs;
+};
+
+/// `output` (index into StepProblem::outputs) may or must share its memory with `input` (index into inputs). The planner
+/// grants it only where the input dies in this step; a required alias that cannot be granted rules the entry out.
+struct AliasRule {
+  int output = 0, input = 0;
+  bool required = false;
+};
+
+/// Addresses of a step's operands. Fixed between two calls of bind().
+struct StepBuffers {
+  std::span<std::byte* const> inputs, outputs;  ///< order of StepProblem::inputs and outputs
+  std::span<const std::byte* const> weights;    ///< order of Step::weights()
+  std::byte* workspace = nullptr;               ///< 64-byte aligned, workspace_bytes() long
+};
+
+/// A prepared step: every descriptor, primitive and size is made here, nothing at run time.
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual std::size_t workspace_bytes() const { return 0; }
+  /// Packed weights that the step reads.
+  virtual std::span<const WeightRequest> weights() const { return {}; }
+  /// Takes the addresses; called after preparing and again whenever the arena moves.
+  virtual void bind(const StepBuffers& buffers) = 0;
+  /// Enqueues or executes the step. Allocates nothing.
+  virtual void run() = 0;
+  /// Details for describe(), for example the library's own name of the kernel.
+  virtual std::string detail() const { return {}; }
+};
+
+/// One entry of a backend's ordered list. Order is priority among equal estimates; the reference entry is last.
+/// All functions but `prepare` are pure.
+struct Implementation {
+  std::string_view name;
+  /// Nodes that the entry would cover with `first` as the lowest id, or nothing.
+  std::vector<NodeId> (*match)(const Graph& graph, NodeId first) = nullptr;
+  /// Whether it takes the problem, and why not.
+  Support (*supports)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
+  /// Paper model of its time.
+  double (*estimate_us)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
+  /// Descriptors it wants; null = exactly those of the problem.
+  StepDescs (*descs)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
+  /// Aliases; null = none.
+  std::vector<AliasRule> (*aliases)(const StepProblem& problem) = nullptr;
+  std::unique_ptr<Step> (*prepare)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
+};
+
+/// A way to execute graphs on one device. Immutable after construction and thread-safe.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;  ///< "cpu", "cuda", "reference"
+  virtual const DeviceInfo& device() const = 0;
+  virtual DeviceAllocator& allocator() = 0;
+  /// Ordered list of entries.
+  virtual std::span<const Implementation* const> implementations() const = 0;
+  /// Makes a step that changes dtype, layout or channel padding of one value: `problem` has one input, one output and no
+  /// nodes; null when the pair is not supported. Also used at the network's input and output (u8, NCHW).
+  virtual const Implementation* conversion() const = 0;
+  virtual Support supports_precision(Precision precision) const = 0;
+  /// Brackets the steps of one run on the calling thread (thread count, stream). Not nested.
+  virtual void begin_run(int threads) = 0;
+  virtual void end_run() = 0;
+};
+
+/// How to get a backend for a device name; one line per backend in backend_list.cpp.
+struct BackendEntry {
+  std::string_view name;
+  /// @throws Error device_unavailable, unsupported
+  std::shared_ptr<Backend> (*create)(int device_index);
+  /// Whether `create(device_index)` can succeed here, and why not.
+  Support (*available)(int device_index);
+};
+/// In order of preference for device "auto"; the reference backend is last.
+std::span<const BackendEntry> backend_list();
+
+}  // namespace resnet

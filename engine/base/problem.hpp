@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/dtype.hpp"
+
+namespace resnet {
+
+/// Activation functions. relu6 = min(max(x, 0), 6); leaky_relu = x < 0 ? alpha x : x; sigmoid = 1 / (1 + e^-x);
+/// hard_sigmoid = min(max(alpha x + beta, 0), 1); silu = x sigmoid(x). NaN stays NaN in all of them.
+enum class ActivationKind : std::uint8_t { none, relu, relu6, leaky_relu, sigmoid, hard_sigmoid, silu };
+
+struct Activation {
+  ActivationKind kind = ActivationKind::none;
+  float alpha = 0, beta = 0;
+  bool operator==(const Activation&) const = default;
+};
+
+/// What happens to an fp32 accumulator before it is stored:
+/// out = sat(act(acc * scale[k] + shift[k] + residual * res_scale) * out_scale + zero_point).
+struct EpilogueProblem {
+  bool scale = false;     ///< per output channel
+  bool shift = false;     ///< per output channel
+  bool residual = false;  ///< a second tensor of the output's shape
+  Activation activation;
+  float res_scale = 1, out_scale = 1;
+  std::int32_t zero_point = 0;
+  bool operator==(const EpilogueProblem&) const = default;
+};
+
+/// A 2-D convolution with resolved padding: x [N,H,W,C] * w [K,R,S,C/groups] -> y [N,P,Q,K].
+struct ConvProblem {
+  std::int64_t N = 0, H = 0, W = 0, C = 0, K = 0, R = 0, S = 0, P = 0, Q = 0;
+  std::int64_t stride_h = 1, stride_w = 1;
+  std::int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  std::int64_t dilation_h = 1, dilation_w = 1;
+  std::int64_t groups = 1;
+  DType in = DType::f32, out = DType::f32;
+  Precision precision = Precision::fp32;
+  EpilogueProblem epilogue;
+
+  std::int64_t macs() const noexcept { return N * P * Q * K * R * S * (C / groups); }
+  bool operator==(const ConvProblem&) const = default;
+};
+
+/// A window operation with resolved padding: x [N,H,W,C] -> y [N,P,Q,C].
+struct PoolProblem {
+  std::int64_t N = 0, H = 0, W = 0, C = 0, R = 0, S = 0, P = 0, Q = 0;
+  std::int64_t stride_h = 1, stride_w = 1;
+  std::int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  bool max = true;
+  bool count_include_pad = false;
+  DType dtype = DType::f32;
+  bool operator==(const PoolProblem&) const = default;
+};
+
+/// y [N,K] = x [N,C] * w [K,C] with the same epilogue.
+struct DenseProblem {
+  std::int64_t N = 0, C = 0, K = 0;
+  DType in = DType::f32, out = DType::f32;
+  Precision precision = Precision::fp32;
+  EpilogueProblem epilogue;
+  bool operator==(const DenseProblem&) const = default;
+};
+
+}  // namespace resnet

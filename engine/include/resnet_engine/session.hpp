@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "resnet_engine/error.hpp"
+#include "resnet_engine/export.hpp"
+#include "resnet_engine/model.hpp"
+#include "resnet_engine/tensor.hpp"
+
+namespace resnet {
+
+/// Arithmetic of the multiplications, named honestly: fp32 is fp32, never TF32.
+enum class Precision : std::uint8_t { fp32, tf32, fp16, bf16, int8, fp8 };
+
+/// Which intermediate values stay readable after a run.
+enum class Retain : std::uint8_t {
+  none,   ///< only the output; memory is reused
+  names,  ///< the values in SessionOptions::retain_names; fusion stops at each of them
+  steps,  ///< every step's output under the name of its last source layer; fusion as it is, no memory reuse
+};
+
+struct SessionOptions {
+  std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:N" or "reference"; only "auto" falls back, and says why
+  Precision precision = Precision::fp32;
+  std::map<std::string, Precision> layer_precision;  ///< overrides per source layer name
+  int threads = 0;                                   ///< CPU threads; 0 = physical cores
+  bool deterministic = false;  ///< also independent of batch size and of the position in the batch
+  Retain retain = Retain::none;
+  std::vector<std::string> retain_names;
+  int max_plans = 8;  ///< plans for different (N, H, W) kept at once, least recently used dropped
+};
+
+/// One model on one device with its own arena. Cheap: weights are shared with every other Session of the Model.
+/// A Session belongs to one thread at a time; a second thread gets Error busy instead of undefined behaviour.
+class RESNET_ENGINE_API Session {
+ public:
+  /// @throws Error device_unavailable, unsupported (precision), out_of_memory, and on first use of the weights
+  ///         checksum, nonfinite_weight, bad_batch_norm, file_changed
+  explicit Session(const Model& model, SessionOptions options = {});
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  /// Makes the plan for this input size ahead of the first run.
+  void prepare(std::int64_t n, std::int64_t h, std::int64_t w);
+
+  /// Runs the network on `input` (float32, or uint8 taken as 0..255; NHWC or NCHW; N x H x W x C) and writes the final
+  /// output to `output` (float32, N x 1 x 1 x output_size). Allocates nothing once the size's plan exists.
+  /// Bit-identical for identical input, shape, device and options.
+  /// @throws Error invalid_argument on wrong shapes or types, busy, bad_geometry when the layers refuse the size
+  void run(const ConstTensorView& input, const TensorView& output);
+
+  /// A value kept by SessionOptions::retain from the last run: float32 or the device's type, NHWC, host-readable on CPU
+  /// devices. Valid until the next run. @throws Error invalid_argument with the nearest retained name
+  ConstTensorView retained(const std::string& name) const;
+  std::vector<std::string> retained_names() const;
+
+  /// Device that this Session really uses, for example "cpu" or "cuda:0", and why when "auto" chose.
+  const std::string& device() const;
+  const std::string& device_reason() const;
+
+  /// Steps, chosen implementations, refusals, arena and lower bound of the current plan as JSON (docs/cli.md).
+  std::string describe_json() const;
+
+  /// Runs the current plan `iterations` times and returns per-step times as JSON (docs/cli.md).
+  std::string profile(int iterations);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One line of a classification.
+struct Prediction {
+  std::int64_t index = 0;
+  float score = 0;  ///< probability
+  float logit = 0;  ///< the network's own output; log(score) where the network ends in a softmax
+  std::string label;
+};
+
+/// The `k` best classes of one output row, best first, ties by lower index. Softmax is applied where the model has none.
+RESNET_ENGINE_API std::vector<Prediction> top_k(const Model& model, std::span<const float> output_row, int k);
+
+}  // namespace resnet

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/device_memory.hpp"
+#include "model/model_file.hpp"
+
+namespace resnet {
+
+/// A tensor's values while it is packed: f32, finite, in file order.
+struct TensorValues {
+  const StoredTensor* info = nullptr;
+  std::span<const float> values;
+};
+
+/// Wish for one packed weight. Requests of equal `tensors` and `format` share one buffer per device.
+struct WeightRequest {
+  std::vector<std::string> tensors;  ///< what `pack` reads, in this order
+  std::string format;                ///< names layout, precision and everything folded in ("onednn:OIhw8i8o:f32+bn(bn1)")
+  std::size_t bytes = 0;             ///< size of the packed form
+  /// Fills `out` (bytes long, 64-byte aligned host memory). Runs on any thread, several requests at once.
+  std::function<void(std::span<const TensorValues>, std::byte* out)> pack;
+};
+
+/// scale and shift of a chain of affine stages over `channels` channels, evaluated in double:
+/// y = scale[c] x + shift[c]. `lookup` yields a tensor's values by name.
+/// @throws Error bad_batch_norm naming layer, tensor and channel
+struct ScaleShift {
+  std::vector<double> scale, shift;
+};
+ScaleShift evaluate_affine(std::span<const AffineStage> stages, std::size_t channels,
+                           const std::function<std::span<const float>(const std::string&)>& lookup);
+/// The tensors that the stages read, in order, without repeats.
+std::vector<std::string> affine_tensors(std::span<const AffineStage> stages);
+/// A text that is equal exactly for equal stages, for WeightRequest::format.
+std::string affine_key(std::span<const AffineStage> stages);
+
+/// Packed weights of one model, shared by all its sessions: (device, tensors, format) -> buffer. Filled at first use;
+/// a buffer lives as long as the store. Thread-safe.
+class WeightStore {
+ public:
+  explicit WeightStore(std::shared_ptr<const ModelFile> file);
+
+  /// Buffers for all requests, in order. What is missing is read and packed in one pass over `threads` threads: one task
+  /// per request, largest first, each tensor read once, in pieces, never the whole file. Nothing is stored for requests
+  /// that failed. @throws the Error of the first failing request
+  std::vector<const std::byte*> get(std::span<const WeightRequest> requests, DeviceAllocator& device, int threads);
+
+  struct Stats {
+    std::size_t buffers = 0, bytes = 0;
+    std::size_t packs = 0;  ///< packing tasks run since construction
+  };
+  Stats stats() const;
+  const ModelFile& file() const { return *file_; }
+
+ private:
+  using Key = std::tuple<std::string, std::vector<std::string>, std::string>;
+  std::shared_ptr<const ModelFile> file_;
+  mutable std::mutex lock_;
+  std::map<Key, std::unique_ptr<DeviceBuffer>> buffers_;
+  std::size_t packs_ = 0;
+};
+
+}  // namespace resnet

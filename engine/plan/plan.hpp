@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backends/backend.hpp"
+#include "graph/passes.hpp"
+
+namespace resnet {
+
+/// Measured times that override estimates: (implementation, problem text) -> microseconds. A plain value.
+using MeasuredTimes = std::map<std::pair<std::string, std::string>, double>;
+
+struct PlanOptions {
+  Precision precision = Precision::fp32;
+  std::map<std::string, Precision> layer_precision;
+  int threads = 1;
+  bool deterministic = false;
+  bool retain_steps = false;                          ///< Retain::steps: every step's output keeps its own memory
+  std::set<std::string, std::less<>> retain_names;    ///< values that become outputs
+  const MeasuredTimes* measured = nullptr;
+};
+
+/// An entry that was considered for a node and not taken.
+struct Refusal {
+  std::string implementation, reason;
+};
+
+/// One chosen step before it is prepared.
+struct ChosenStep {
+  const Implementation* implementation = nullptr;
+  StepProblem problem;       ///< descriptors as chosen
+  double estimate_us = 0;
+  std::vector<Refusal> refusals;
+};
+
+/// The cheapest cover of the graph by the entries' sets (estimate; ties by list order), conversions inserted, in
+/// execution order. Pure. @throws Error unsupported that names the node and every refusal when a node has no entry
+std::vector<ChosenStep> select_steps(const Graph& graph, const std::vector<Dims>& shapes,
+                                     std::span<const Implementation* const> implementations,
+                                     const Implementation* conversion, const DeviceInfo& device,
+                                     const PlanOptions& options);
+
+/// A block of arena memory needed from step `first` to step `last` (both included).
+struct Lifetime {
+  std::size_t bytes = 0;
+  int first = 0, last = 0;
+};
+
+struct MemoryPlan {
+  std::vector<std::size_t> offsets;  ///< one per Lifetime, multiples of `arena_alignment`
+  std::size_t arena_bytes = 0;
+  std::size_t lower_bound_bytes = 0; ///< max over steps of the bytes alive in it
+};
+inline constexpr std::size_t arena_alignment = 64;
+
+/// Offsets such that no two lifetimes that overlap in time overlap in memory. Pure, deterministic.
+MemoryPlan plan_memory(std::span<const Lifetime> lifetimes);
+
+/// Where a value lies.
+struct Placement {
+  ValueDesc desc;
+  std::size_t offset = 0;
+  int first_step = 0, last_step = 0;
+};
+
+/// An executable plan for one (N, H, W): steps, one arena, fixed offsets.
+struct Plan {
+  Graph graph;                               ///< specialised; problems point into it
+  std::vector<Dims> shapes;
+  std::vector<ChosenStep> chosen;
+  std::vector<std::unique_ptr<Step>> steps;  ///< one per chosen step
+  /// Per chosen step: placement of inputs, outputs and workspace.
+  struct StepMemory {
+    std::vector<std::size_t> inputs, outputs;
+    std::size_t workspace = 0;
+  };
+  std::vector<StepMemory> memory;
+  MemoryPlan arena;
+  Placement input, output;                          ///< network input (f32 NHWC) and output (f32)
+  std::map<std::string, Placement> retained;        ///< by value name
+  std::map<std::string, std::string> absorbed;      ///< source layer -> nearest value name that exists
+  std::vector<WeightRequest> weights;               ///< of all steps, in step order
+};
+
+/// Selection, preparation and memory planning for one size. `optimised` comes from optimise().
+std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int64_t h, std::int64_t w, Backend& backend,
+                                const PlanOptions& options);
+
+/// Binds all steps of a plan to an arena and to packed weights (order of Plan::weights).
+void bind_plan(Plan& plan, std::byte* arena, std::span<const std::byte* const> weights);
+
+/// Steps, refusals, memory as JSON text (docs/cli.md, "memory plan").
+std::string describe_plan_json(const Plan& plan);
+
+}  // namespace resnet
