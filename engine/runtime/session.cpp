@@ -1,1 +1,369 @@
-namespace resnet {}
+#include "resnet_engine/session.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/json.hpp"
+#include "base/log.hpp"
+#include "base/names.hpp"
+#include "runtime/device_choice.hpp"
+#include "runtime/plan_cache.hpp"
+
+namespace resnet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// CPU threads of all runs that are under way in this process.
+std::atomic<int> running_threads{0};
+
+/// Answers use from a second thread with an error.
+class Exclusive {
+ public:
+  explicit Exclusive(std::atomic<bool>& busy) : busy_(busy) {
+    if (busy_.exchange(true, std::memory_order_acquire)) {
+      fail(ErrorCode::busy, "this session is in use by another thread", "Session", "make one Session per thread");
+    }
+  }
+  ~Exclusive() { busy_.store(false, std::memory_order_release); }
+  Exclusive(const Exclusive&) = delete;
+  Exclusive& operator=(const Exclusive&) = delete;
+
+ private:
+  std::atomic<bool>& busy_;
+};
+
+/// Brackets the steps of one run and books its threads.
+class Running {
+ public:
+  Running(Backend& backend, int threads) : backend_(backend), threads_(threads) {
+    total_ = running_threads.fetch_add(threads) + threads;
+    backend_.begin_run(threads);
+  }
+  ~Running() {
+    backend_.end_run();
+    running_threads.fetch_sub(threads_);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  int total_threads() const { return total_; }
+
+ private:
+  Backend& backend_;
+  int threads_, total_;
+};
+
+std::byte* bytes(const void* data) { return static_cast<std::byte*>(const_cast<void*>(data)); }
+
+Json lines(const std::string& text) {
+  Json array = Json::array();
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    if (end > begin) array.push(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return array;
+}
+
+Json to_json(const std::vector<std::string>& texts) {
+  Json array = Json::array();
+  for (const auto& text : texts) array.push(text);
+  return array;
+}
+
+/// Layers that a step computes, in order.
+std::vector<std::string> step_layers(const ChosenStep& step) {
+  std::vector<std::string> layers;
+  for (const NodeId id : step.problem.nodes) {
+    const Node& node = step.problem.graph->node(id);
+    if (node.layers.empty()) layers.push_back(node.name);
+    layers.insert(layers.end(), node.layers.begin(), node.layers.end());
+  }
+  return layers;
+}
+
+}  // namespace
+
+class Session::Impl {
+ public:
+  Impl(const Model& model, SessionOptions options)
+      : model_(model.state()),
+        options_(validate(std::move(options))),
+        choice_(choose_device(options_.device, options_.precision)),
+        threads_(options_.threads > 0 ? options_.threads : choice_.backend->device().cores),
+        plans_(model_, choice_.backend, plan_options(), options_.max_plans) {}
+
+  void prepare(std::int64_t n, std::int64_t h, std::int64_t w) {
+    const Exclusive exclusive(busy_);
+    ready(n, h, w);
+  }
+
+  void run(const ConstTensorView& input, const TensorView& output) {
+    const Exclusive exclusive(busy_);
+    check_input(input);
+    ReadyPlan& plan = ready(input.n, input.h, input.w);
+    check_output(output, plan);
+    Step* const load = plan.input_steps[input_kind(input.dtype, input.layout)].get();
+    if (load == nullptr) {
+      fail(ErrorCode::unsupported, "this device does not take that input type and layout", "Session::run, input");
+    }
+    const Running running(*choice_.backend, threads_);
+    warn_when_oversubscribed(running.total_threads());
+    move(*load, bytes(input.data), plans_.arena() + plan.plan->input.offset);
+    for (const auto& step : plan.plan->steps) step->run();
+    move(*plan.output_step, plans_.arena() + plan.plan->output.offset, bytes(output.data));
+    ran_ = true;
+  }
+
+  ConstTensorView retained(const std::string& name) {
+    const Exclusive exclusive(busy_);
+    const ReadyPlan* plan = plans_.current();
+    if (plan == nullptr || !ran_) fail(ErrorCode::invalid_argument, "nothing has run yet", "Session::retained", "call run() first");
+    const auto found = plan->plan->retained.find(name);
+    if (found == plan->plan->retained.end()) refuse_retained(*plan, name);
+    const Placement& place = found->second;
+    const Dims& dims = place.desc.dims;
+    if (place.desc.layout != LayoutId::nhwc || place.desc.channels_in_memory() != dims.c) {
+      fail(ErrorCode::unsupported, "the value is kept in the private layout \"" + to_string(place.desc) + '"', name);
+    }
+    return {plans_.arena() + place.offset, dims.n, dims.h, dims.w, dims.c, place.desc.dtype, Layout::nhwc,
+            choice_.backend->allocator().host_visible() ? MemoryKind::host : MemoryKind::device};
+  }
+
+  std::vector<std::string> retained_names() {
+    std::vector<std::string> names;
+    if (const ReadyPlan* plan = plans_.current()) {
+      for (const auto& [name, place] : plan->plan->retained) names.push_back(name);
+    }
+    return names;
+  }
+
+  std::string describe_json() {
+    const Exclusive exclusive(busy_);
+    ReadyPlan& plan = current_or_default();
+    const Dims input{plan.n, plan.h, plan.w, model_->graph().input_dims().c};
+    Json json = Json::Object{{"device", choice_.device},
+                             {"device_name", choice_.backend->device().name},
+                             {"device_reason", choice_.reason},
+                             {"precision", to_string(options_.precision)},
+                             {"precision_hint", precision_hint()},
+                             {"threads", threads_},
+                             {"input", Json::Array{input.n, input.h, input.w, input.c}}};
+    json.set("graph", Json::Object{{"before", lines(dump(model_->graph(), infer_shapes(model_->graph(), plan.n, plan.h, plan.w)))},
+                                   {"after", lines(dump(plan.plan->graph, plan.plan->shapes))}});
+    const Json steps = parse_json(describe_plan_json(*plan.plan), "plan", JsonLimits{1'000'000, 64});
+    for (const auto& [key, value] : steps.as_object()) json.set(key, value);
+    Json memory = json.at("memory");
+    const WeightStore::Stats stats = model_->weights().stats();
+    memory.set("weight_bytes", stats.bytes).set("weight_buffers", stats.buffers).set("weight_packs", stats.packs);
+    json.set("memory", std::move(memory));
+    return json.dump(2);
+  }
+
+  std::string profile(int iterations) {
+    if (iterations < 1) fail(ErrorCode::invalid_argument, "iterations must be at least 1", "Session::profile");
+    const Exclusive exclusive(busy_);
+    ReadyPlan& plan = current_or_default();
+    const std::size_t count = plan.plan->steps.size();
+    std::vector<std::vector<double>> times(count);
+    std::vector<double> totals;
+    {
+      const Running running(*choice_.backend, threads_);
+      for (int i = 0; i < iterations + 1; ++i) {
+        double total = 0;
+        for (std::size_t s = 0; s < count; ++s) {
+          const auto begin = Clock::now();
+          plan.plan->steps[s]->run();
+          const double us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+          total += us;
+          if (i > 0) times[s].push_back(us);  // the first pass warms the caches
+        }
+        if (i > 0) totals.push_back(total);
+      }
+    }
+    Json steps = Json::array();
+    for (std::size_t s = 0; s < count; ++s) {
+      const ChosenStep& chosen = plan.plan->chosen[s];
+      std::int64_t macs = 0;
+      for (const NodeId id : chosen.problem.nodes) macs += node_macs(plan.plan->graph, id, plan.plan->shapes);
+      const double us = median(times[s]);
+      steps.push(Json::Object{{"layers", to_json(step_layers(chosen))},
+                              {"implementation", chosen.implementation->name},
+                              {"detail", plan.plan->steps[s]->detail()},
+                              {"median_us", us},
+                              {"macs", macs},
+                              {"gflops", us > 0 ? 2e-3 * static_cast<double>(macs) / us : 0.0}});
+    }
+    return Json(Json::Object{{"iterations", iterations}, {"total_us", median(totals)}, {"steps", std::move(steps)}}).dump(2);
+  }
+
+  const std::string& device() const { return choice_.device; }
+  const std::string& device_reason() const { return choice_.reason; }
+
+ private:
+  static SessionOptions validate(SessionOptions options) {
+    if (options.threads < 0) fail(ErrorCode::invalid_argument, "threads must not be negative", "SessionOptions::threads");
+    if (options.max_plans < 1) fail(ErrorCode::invalid_argument, "max_plans must be at least 1", "SessionOptions::max_plans");
+    return options;
+  }
+
+  static double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+  }
+
+  static void move(Step& conversion, std::byte* from, std::byte* to) {
+    conversion.bind({std::span(&from, 1), std::span(&to, 1), {}, nullptr});
+    conversion.run();
+  }
+
+  PlanOptions plan_options() const {
+    PlanOptions plan;
+    plan.precision = options_.precision;
+    plan.layer_precision = options_.layer_precision;
+    plan.threads = threads_;
+    plan.deterministic = options_.deterministic;
+    plan.retain_steps = options_.retain == Retain::steps;
+    for (const auto& [layer, precision] : options_.layer_precision) {
+      require_layer(layer, "SessionOptions::layer_precision");
+      if (const Support support = choice_.backend->supports_precision(precision); !support) {
+        fail(ErrorCode::unsupported, support.reason, "layer " + layer);
+      }
+    }
+    if (options_.retain == Retain::names) {
+      for (const auto& name : options_.retain_names) {
+        require_layer(name, "SessionOptions::retain_names");
+        plan.retain_names.insert(name);
+      }
+    }
+    return plan;
+  }
+
+  void require_layer(const std::string& layer, const char* where) const {
+    std::vector<std::string> names;
+    for (const Node& node : model_->graph().nodes) {
+      if (node.name == layer) return;
+      names.push_back(node.name);
+    }
+    fail(ErrorCode::invalid_argument, "the model has no layer \"" + layer + '"', where,
+         "the nearest name is \"" + nearest_name(layer, names) + '"');
+  }
+
+  [[noreturn]] void refuse_retained(const ReadyPlan& plan, const std::string& name) const {
+    const auto absorbed = plan.plan->absorbed.find(name);
+    if (absorbed != plan.plan->absorbed.end() && plan.plan->retained.contains(absorbed->second)) {
+      fail(ErrorCode::invalid_argument, "layer \"" + name + "\" was fused", "Session::retained",
+           "its step's value is kept as \"" + absorbed->second + "\"; Retain::names stops fusion at a layer");
+    }
+    std::vector<std::string> names;
+    for (const auto& [kept, place] : plan.plan->retained) names.push_back(kept);
+    if (names.empty()) {
+      fail(ErrorCode::invalid_argument, "no value was retained", "Session::retained", "set SessionOptions::retain");
+    }
+    fail(ErrorCode::invalid_argument, "no retained value is called \"" + name + '"', "Session::retained",
+         "the nearest name is \"" + nearest_name(name, names) + '"');
+  }
+
+  ReadyPlan& ready(std::int64_t n, std::int64_t h, std::int64_t w) {
+    if (n < 1 || h < 1 || w < 1) {
+      fail(ErrorCode::invalid_argument, "N, H and W must be at least 1, are " + std::to_string(n) + ", " +
+           std::to_string(h) + ", " + std::to_string(w), "Session");
+    }
+    ReadyPlan* const before = plans_.current();
+    ReadyPlan& plan = plans_.get(n, h, w);
+    if (&plan != before) ran_ = false;
+    return plan;
+  }
+
+  ReadyPlan& current_or_default() {
+    if (ReadyPlan* plan = plans_.current()) return *plan;
+    const Dims dims = model_->graph().input_dims();
+    return ready(1, dims.h, dims.w);
+  }
+
+  void check_input(const ConstTensorView& input) const {
+    if (input.data == nullptr) fail(ErrorCode::invalid_argument, "data is null", "Session::run, input");
+    check_host(input.memory, "Session::run, input");
+    const std::int64_t channels = model_->graph().input_dims().c;
+    if (input.c != channels) {
+      fail(ErrorCode::invalid_argument, "the network takes " + std::to_string(channels) + " channels, the tensor has " +
+           std::to_string(input.c), "Session::run, input", "check the layout and the colour mode");
+    }
+  }
+
+  void check_output(const TensorView& output, const ReadyPlan& plan) const {
+    if (output.data == nullptr) fail(ErrorCode::invalid_argument, "data is null", "Session::run, output");
+    check_host(output.memory, "Session::run, output");
+    const Dims& dims = plan.plan->output.desc.dims;
+    if (output.n != dims.n || output.h * output.w * output.c != dims.h * dims.w * dims.c) {
+      fail(ErrorCode::invalid_argument, "the network puts out " + to_string(dims) + ", the tensor is " +
+           to_string(Dims{output.n, output.h, output.w, output.c}), "Session::run, output");
+    }
+    if (output.dtype != DType::f32) {
+      fail(ErrorCode::invalid_argument, "must be float32, is " + std::string(to_string(output.dtype)), "Session::run, output");
+    }
+    if (output.layout != Layout::nhwc && output.h * output.w > 1) {
+      fail(ErrorCode::invalid_argument, "a spatial output is written as NHWC", "Session::run, output");
+    }
+  }
+
+  void check_host(MemoryKind memory, const char* where) const {
+    if (memory != MemoryKind::host && choice_.backend->allocator().host_visible()) {
+      fail(ErrorCode::invalid_argument, "device memory given to a host device", where);
+    }
+  }
+
+  void warn_when_oversubscribed(int total) {
+    const int cores = choice_.backend->device().cores;
+    if (warned_ || total <= cores || total == threads_) return;
+    warned_ = true;
+    log(LogLevel::warning, "sessions running at once use " + std::to_string(total) + " threads on " +
+        std::to_string(cores) + " cores; set SessionOptions::threads so that the sum fits");
+  }
+
+  Json precision_hint() const {
+    const DeviceInfo& device = choice_.backend->device();
+    if (options_.precision == Precision::fp32 && (device.amx_bf16 || device.avx512_bf16)) {
+      return "this CPU computes bf16 faster: --precision bf16";
+    }
+    return {};
+  }
+
+  std::shared_ptr<const detail::ModelState> model_;
+  SessionOptions options_;
+  DeviceChoice choice_;
+  int threads_;
+  PlanCache plans_;
+  std::atomic<bool> busy_{false};
+  bool ran_ = false;
+  bool warned_ = false;
+};
+
+namespace {
+
+template <class Impl>
+Impl& require(const std::unique_ptr<Impl>& impl) {
+  if (!impl) fail(ErrorCode::invalid_argument, "this object was moved from", "Session");
+  return *impl;
+}
+
+}  // namespace
+
+Session::Session(const Model& model, SessionOptions options) : impl_(std::make_unique<Impl>(model, std::move(options))) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+void Session::prepare(std::int64_t n, std::int64_t h, std::int64_t w) { require(impl_).prepare(n, h, w); }
+void Session::run(const ConstTensorView& input, const TensorView& output) { require(impl_).run(input, output); }
+ConstTensorView Session::retained(const std::string& name) const { return require(impl_).retained(name); }
+std::vector<std::string> Session::retained_names() const { return require(impl_).retained_names(); }
+const std::string& Session::device() const { return require(impl_).device(); }
+const std::string& Session::device_reason() const { return require(impl_).device_reason(); }
+std::string Session::describe_json() const { return require(impl_).describe_json(); }
+std::string Session::profile(int iterations) { return require(impl_).profile(iterations); }
+
+}  // namespace resnet

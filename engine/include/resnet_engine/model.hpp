@@ -23,6 +23,9 @@ class RESNET_ENGINE_API Model {
   /// Opens a `.rne` file, validates its header and its layer list. Costs the header, not the weights.
   /// @throws Error every code from `io` to `bad_geometry`; the message names layer, tensor or byte offset
   static Model load(const std::string& path);
+  // Copies only: a Model always holds a state, also after std::move.
+  Model(const Model&) = default;
+  Model& operator=(const Model&) = default;
 
   /// Height, width and channels that the network was made for; other sizes work where the layers allow them.
   struct InputSize {
