@@ -38,7 +38,7 @@ const std::vector<PartRule>& part_rules() {
       {"engine/image", "image/", {"base/"}},
       {"engine/runtime", "runtime/", {"plan/", "backends/backend.hpp", "model/", "graph/", "ops/", "image/", "base/"}},
       {"kernels", "kernels/", {"base/"}},
-      {"tools/common", "common/", {}},
+      {"tools/common", "common/", {"base/json.hpp"}},
       {"tools/infer", "infer/", {"common/"}},
       {"tools/convert", "convert/", {"common/", "model/", "graph/", "ops/", "base/"}},
       {"tools/inspect", "inspect/", {"common/"}},

@@ -1,0 +1,94 @@
+#include "common/inputs.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "support/scratch_folder.hpp"
+
+namespace resnet::tools {
+namespace {
+
+using test::ScratchFolder;
+using test::write_text;
+
+std::vector<std::string> names(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;
+  for (const auto& input : expand_inputs(arguments)) out.push_back(input.name);
+  return out;
+}
+
+std::string failure(const std::string& argument) {
+  const auto inputs = expand_inputs({argument});
+  return inputs.size() == 1 ? inputs[0].failure : "not one input";
+}
+
+TEST(ExpandInputs, KeepsTheOrderOfTheArgumentsAndTakesFilesAsTheyAre) {
+  EXPECT_EQ(names({"b.jpg", "a.unknown", "b.jpg"}), (std::vector<std::string>{"b.jpg", "a.unknown", "b.jpg"}));
+}
+
+TEST(ExpandInputs, TakesThePicturesOfADirectoryAndBelowSortedByPath) {
+  const ScratchFolder folder;
+  std::filesystem::create_directories(folder / "b");
+  std::filesystem::create_directories(folder / ".hidden");
+  for (const char* name : {"c.PNG", "a.jpg", "b/x.jpeg", "notes.txt", ".a.jpg", ".hidden/z.jpg"}) write_text(folder / name, "");
+  EXPECT_EQ(names({folder.path()}), (std::vector<std::string>{folder / "a.jpg", folder / "b/x.jpeg", folder / "c.PNG"}));
+}
+
+TEST(ExpandInputs, SaysThatADirectoryHoldsNothing) {
+  const ScratchFolder folder;
+  EXPECT_EQ(failure(folder.path()), "the directory holds no pictures and no .npy files");
+}
+
+TEST(ExpandInputs, TakesTheLinesOfAList) {
+  const ScratchFolder folder;
+  write_text(folder / "list.txt", "one.jpg\r\n\ntwo pictures.png\n#3.jpg");
+  EXPECT_EQ(names({"@" + (folder / "list.txt")}), (std::vector<std::string>{"one.jpg", "two pictures.png", "#3.jpg"}));
+}
+
+TEST(ExpandInputs, TakesADirectoryNamedInAList) {
+  const ScratchFolder folder;
+  std::filesystem::create_directories(folder / "d");
+  write_text(folder / "d/a.jpg", "");
+  write_text(folder / "list.txt", folder / "d");
+  EXPECT_EQ(names({"@" + (folder / "list.txt")}), (std::vector<std::string>{folder / "d/a.jpg"}));
+}
+
+TEST(ExpandInputs, NamesAListThatCannotBeRead) {
+  const ScratchFolder folder;
+  EXPECT_EQ(failure("@/nowhere/list.txt"), "cannot open the list: No such file or directory");
+  EXPECT_EQ(failure("@" + folder.path()), "cannot open the list: Is a directory");
+}
+
+TEST(ExpandInputs, TakesEachRowOfAnArray) {
+  const ScratchFolder folder;
+  NpyWriter writer(folder / "x.npy", {3, 1, 1});
+  writer.append(std::vector<float>(6));
+  writer.commit();
+  EXPECT_EQ(names({folder / "x.npy"}), (std::vector<std::string>{folder / "x.npy[0]", folder / "x.npy[1]"}));
+}
+
+TEST(ExpandInputs, NamesAnArrayOfOneRowLikeItsFile) {
+  const ScratchFolder folder;
+  NpyWriter writer(folder / "x.npy", {3, 1, 1});
+  writer.append(std::vector<float>(3));
+  writer.commit();
+  EXPECT_EQ(names({folder / "x.npy"}), (std::vector<std::string>{folder / "x.npy"}));
+}
+
+TEST(ExpandInputs, RefusesArraysOfAnotherShapeOrNone) {
+  const ScratchFolder folder;
+  NpyWriter matrix(folder / "matrix.npy", {3});
+  matrix.append(std::vector<float>(3));
+  matrix.commit();
+  NpyWriter empty(folder / "empty.npy", {3, 1, 1});
+  empty.commit();
+  write_text(folder / "broken.npy", "not an array");
+  EXPECT_EQ(failure(folder / "matrix.npy"), "expected a float32 array of N x C x H x W");
+  EXPECT_EQ(failure(folder / "empty.npy"), "the array is empty");
+  EXPECT_EQ(failure(folder / "broken.npy"), "this is no NumPy array file");
+  EXPECT_EQ(failure(folder / "missing.npy"), "cannot open: No such file or directory");
+}
+
+}  // namespace
+}  // namespace resnet::tools

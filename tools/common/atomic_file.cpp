@@ -1,0 +1,106 @@
+#include "common/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <random>
+#include <utility>
+
+#include "common/temporary_files.hpp"
+#include "common/tool_error.hpp"
+
+namespace resnet::tools {
+namespace {
+
+std::string random_suffix() {
+  static constexpr char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device source;
+  std::string suffix;
+  for (int i = 0; i < 8; ++i) suffix += letters[source() % (sizeof letters - 1)];
+  return suffix;
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(path_) {
+  if (path_.empty()) throw OutputError("an output file has an empty name");
+  std::error_code ignored;
+  // Through a symbolic link the file behind it is replaced, not the link.
+  if (std::filesystem::is_symlink(target_, ignored)) {
+    const auto resolved = std::filesystem::canonical(target_, ignored);
+    if (!ignored) target_ = resolved;
+  }
+  struct stat info {};
+  const bool exists = stat(target_.c_str(), &info) == 0;
+  if (exists && S_ISDIR(info.st_mode)) throw OutputError("cannot write " + path_ + ": it is a directory");
+  if (exists && !S_ISREG(info.st_mode)) {
+    descriptor_ = open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail("write");
+    return;
+  }
+  if (exists && access(target_.c_str(), W_OK) != 0) fail("write");
+  const std::filesystem::path target(target_);
+  for (int attempt = 0; descriptor_ < 0; ++attempt) {
+    temporary_ = (target.parent_path() / ("." + target.filename().string() + "." + random_suffix())).string();
+    slot_ = remember_temporary_file(temporary_);
+    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ >= 0) break;
+    const int error = errno;
+    forget_temporary_file(*std::exchange(slot_, std::nullopt));
+    errno = error;
+    if (error != EEXIST || attempt == 100) fail("write");
+  }
+  if (exists) {
+    // The rename must not change who may read the file; a failure leaves the narrower of both.
+    [[maybe_unused]] const int unchanged = fchmod(descriptor_, info.st_mode & 0777);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+  if (slot_) forget_temporary_file(*slot_);
+}
+
+void AtomicFile::fail(const char* action) const {
+  throw OutputError(std::string("cannot ") + action + " " + path_ + ": " + std::strerror(errno));
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write");
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void AtomicFile::rewrite_start(std::span<const std::byte> bytes) {
+  if (lseek(descriptor_, 0, SEEK_SET) < 0) {
+    if (errno == ESPIPE && temporary_.empty()) throw OutputError("cannot write " + path_ + ": it must be a regular file");
+    fail("write");
+  }
+  write(bytes);
+  if (lseek(descriptor_, 0, SEEK_END) < 0) fail("write");
+}
+
+void AtomicFile::commit() {
+  if (!temporary_.empty() && fsync(descriptor_) != 0) fail("write");
+  if (close(std::exchange(descriptor_, -1)) != 0) fail("write");
+  if (temporary_.empty()) return;
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) fail("write");
+  temporary_.clear();
+  forget_temporary_file(*std::exchange(slot_, std::nullopt));
+}
+
+void write_file(const std::string& path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+}  // namespace resnet::tools

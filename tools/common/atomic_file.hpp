@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace resnet::tools {
+
+/// A file that appears complete or not at all: written under a temporary name beside `path`, renamed by commit(),
+/// removed by the destructor and by SIGINT or SIGTERM. An existing file keeps its content until commit(). Devices and
+/// pipes (/dev/null, /dev/stdout) are written directly. Every failure is an OutputError that names the path.
+class AtomicFile {
+ public:
+  /// Creates the temporary file at once, so that an unwritable place is found before the work begins.
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends.
+  void write(std::span<const std::byte> bytes);
+  /// Overwrites from the start of the file; not possible on pipes.
+  void rewrite_start(std::span<const std::byte> bytes);
+  /// Flushes to the disk and renames; nothing may follow.
+  void commit();
+
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  [[noreturn]] void fail(const char* action) const;
+
+  std::string path_, target_, temporary_;  // temporary_ is empty when target_ is written directly
+  std::optional<std::size_t> slot_;
+  int descriptor_ = -1;
+};
+
+/// The bytes as one file, complete or not at all. @throws OutputError
+void write_file(const std::string& path, std::span<const std::byte> bytes);
+
+}  // namespace resnet::tools

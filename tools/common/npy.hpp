@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/atomic_file.hpp"
+
+namespace resnet::tools {
+
+/// NumPy's array file, versions 1.0, 2.0 and 3.0 (numpy/lib/format.py): magic, version, header length, a Python dict
+/// literal with descr, fortran_order and shape, padded; then the elements.
+enum class NpyType : std::uint8_t { f32, f64, u8 };  // '<f4', '<f8', '|u1'
+
+std::size_t npy_type_size(NpyType type) noexcept;
+
+struct NpyHeader {
+  NpyType type = NpyType::f32;
+  std::vector<std::int64_t> shape;
+  std::size_t data_offset = 0;
+  std::int64_t elements() const;
+};
+
+inline constexpr std::size_t max_npy_header_bytes = 64 * 1024;
+inline constexpr std::size_t max_npy_rank = 32;
+
+/// Parses the start of a file of `file_bytes` bytes. Strict: C order, little endian, exact file size, no unknown or
+/// repeated key. @throws Error bad_header, bad_dtype, unsupported (Fortran order), truncated, trailing_bytes,
+/// limit_exceeded, overflow; `where` names the file
+NpyHeader parse_npy_header(std::span<const std::byte> prefix, std::uint64_t file_bytes, std::string_view where);
+
+/// An open array file, read by rows: a row is everything behind the first axis. Thread-safe.
+class NpyReader {
+ public:
+  /// @throws Error io and everything that parse_npy_header throws
+  explicit NpyReader(std::string path);
+  ~NpyReader();
+  NpyReader(const NpyReader&) = delete;
+  NpyReader& operator=(const NpyReader&) = delete;
+
+  const NpyHeader& header() const noexcept { return header_; }
+  const std::string& path() const noexcept { return path_; }
+  std::int64_t rows() const noexcept { return header_.shape.empty() ? 1 : header_.shape[0]; }
+  std::int64_t row_elements() const;
+
+  /// Rows [first, first + count) as float32 (float64 is rounded, uint8 taken as 0..255).
+  /// @throws Error invalid_argument, io, file_changed
+  void read_rows(std::int64_t first, std::int64_t count, std::span<float> out) const;
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  NpyHeader header_;
+};
+
+/// Writes float32 rows as they come; the number of rows is filled in by commit(). Version 1.0, C order. The file is
+/// atomic. @throws OutputError
+class NpyWriter {
+ public:
+  /// `row_shape`: every axis behind the first.
+  NpyWriter(const std::string& path, std::vector<std::int64_t> row_shape);
+  /// `rows` must be a whole number of rows.
+  void append(std::span<const float> rows);
+  void commit();
+  const std::vector<std::int64_t>& row_shape() const noexcept { return row_shape_; }
+  std::int64_t rows() const noexcept { return rows_; }
+
+ private:
+  AtomicFile file_;
+  std::vector<std::int64_t> row_shape_;
+  std::int64_t row_elements_ = 1, rows_ = 0;
+};
+
+/// The 128 or more bytes before the data of a version 1.0 file of float32 in C order.
+std::string npy_header_bytes(std::int64_t rows, std::span<const std::int64_t> row_shape);
+
+}  // namespace resnet::tools

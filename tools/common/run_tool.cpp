@@ -1,0 +1,84 @@
+#include "common/run_tool.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "common/temporary_files.hpp"
+#include "common/text.hpp"
+#include "common/tool_error.hpp"
+
+namespace resnet::tools {
+namespace {
+
+std::string tool_name = "resnet";
+
+void on_signal(int number) {
+  remove_temporary_files();
+  // The contract is a number, not death by signal: callers other than shells see 130 and 143 as well.
+  _exit(128 + number);
+}
+
+void install_signal_handlers() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM}) {
+    struct sigaction old {};
+    // Whoever started us with the signal ignored (nohup, a background job of a script) wants it ignored.
+    if (sigaction(number, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaction(number, &action, nullptr);
+  }
+}
+
+/// A model or output file opened under the number 1 would be written over by the results.
+void open_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (fcntl(descriptor, F_GETFD) != -1) continue;
+    const int opened = open("/dev/null", O_RDWR);
+    if (opened != descriptor && opened >= 0) {
+      dup2(opened, descriptor);
+      close(opened);
+    }
+  }
+}
+
+}  // namespace
+
+void report(std::string_view message) {
+  const std::string line = tool_name + ": " + printable(message) + "\n";
+  std::fputs(line.c_str(), stderr);
+}
+
+int run_tool(std::string_view name, int argc, char** argv, ToolMain main) {
+  tool_name = name;
+  open_standard_descriptors();
+  install_signal_handlers();
+  ExitCode code = ExitCode::resource;
+  try {
+    code = main(argc, argv);
+  } catch (const UsageError& error) {
+    code = error.code();
+    report(std::string(error.what()) + "; see " + tool_name + " --help");
+  } catch (const ToolError& error) {
+    code = error.code();
+    report(error.what());
+  } catch (const Error& error) {
+    code = exit_code_of(error.code());
+    report(error.what());
+  } catch (const std::bad_alloc&) {
+    report("out of memory; try a smaller --batch");
+  } catch (const std::exception& error) {
+    report(std::string("internal error: ") + error.what() + "; please report this as a bug");
+  }
+  return static_cast<int>(code);
+}
+
+}  // namespace resnet::tools

@@ -1,0 +1,59 @@
+#include "common/session_choice.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "common/tool_error.hpp"
+
+namespace resnet::tools {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Precision>, 6> precisions{{{"fp32", Precision::fp32},
+                                                                             {"tf32", Precision::tf32},
+                                                                             {"fp16", Precision::fp16},
+                                                                             {"bf16", Precision::bf16},
+                                                                             {"int8", Precision::int8},
+                                                                             {"fp8", Precision::fp8}}};
+
+/// The whole text as a decimal number without sign, or -1.
+std::int64_t number(std::string_view text) {
+  std::int64_t value = -1;
+  if (text.empty() || text[0] == '-') return -1;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size() ? value : -1;
+}
+
+}  // namespace
+
+Precision parse_precision(std::string_view name) {
+  for (const auto& [text, value] : precisions) {
+    if (text == name) return value;
+  }
+  throw UsageError("--precision " + std::string(name) + ": expected fp32, tf32, fp16, bf16, int8 or fp8");
+}
+
+std::string_view to_string(Precision precision) noexcept {
+  for (const auto& [text, value] : precisions) {
+    if (value == precision) return text;
+  }
+  return "unknown";
+}
+
+void check_device_name(std::string_view name) {
+  if (name == "auto" || name == "cpu" || name == "cuda" || name == "reference") return;
+  if (name.starts_with("cuda:") && number(name.substr(5)) >= 0 && number(name.substr(5)) < 1024) return;
+  throw UsageError("--device " + std::string(name) + ": expected auto, cpu, cuda, cuda:N or reference");
+}
+
+Size parse_size(std::string_view text) {
+  const std::size_t cross = text.find('x');
+  if (cross != std::string_view::npos) {
+    const Size size{number(text.substr(0, cross)), number(text.substr(cross + 1))};
+    if (size.height > 0 && size.width > 0 && std::max(size.height, size.width) <= 65536) return size;
+  }
+  throw UsageError("--input-size " + std::string(text) + ": expected HEIGHTxWIDTH, for example 224x224");
+}
+
+}  // namespace resnet::tools

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "resnet_engine/session.hpp"
+
+namespace resnet::tools {
+
+/// "fp32" and so on. @throws UsageError that lists the names
+Precision parse_precision(std::string_view name);
+std::string_view to_string(Precision precision) noexcept;
+
+/// Checks the form auto | cpu | cuda | cuda:N | reference. @throws UsageError
+void check_device_name(std::string_view name);
+
+/// "224x224" -> {224, 224}. @throws UsageError
+struct Size {
+  std::int64_t height = 0, width = 0;
+};
+Size parse_size(std::string_view text);
+
+}  // namespace resnet::tools
