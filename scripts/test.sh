@@ -1,6 +1,117 @@
 #!/usr/bin/env bash
-set -eu
+# shellcheck disable=SC2317  # functions are called through stage()
+# Builds and runs the tests. Without an argument: everything that a change must pass.
+set -euo pipefail
 cd "$(dirname "$0")/.."
-cmake --preset release
-cmake --build --preset release
-ctest --test-dir build --output-on-failure
+# shellcheck source=scripts/lib/packages.sh
+. scripts/lib/packages.sh
+
+usage() {
+  cat <<'END'
+Usage: scripts/test.sh [fast|all] [--no-install]
+
+  fast           release build, all tests but the slow ones (the inner loop)
+  (nothing)      release, then the address and undefined-behaviour sanitizers, then the thread sanitizer over the
+                 concurrent tests; the Python tests in a virtual environment
+  all            the same, and a clang build, the format check, the long-running tests and a short benchmark run
+  --no-install   do not install Debian packages or Python wheels; tests that miss something are skipped by name
+
+Test labels: slow (not in fast), long (only in all), concurrent (also under the thread sanitizer),
+release_only (too slow, or meaningless, under a sanitizer).
+END
+}
+
+mode=whole install=1
+for option in "$@"; do
+  case $option in
+    fast | all) mode=$option ;;
+    --no-install) install=0 ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "unknown option $option" >&2; usage >&2; exit 2 ;;
+  esac
+done
+
+if [ "$install" = 1 ]; then
+  install_packages "${packages_build[@]}" "${packages_test[@]}"
+  [ "$mode" != all ] || install_packages "${packages_all[@]}"
+fi
+
+jobs=$(nproc)
+logs=build/test-logs
+mkdir -p "$logs"
+summary=()
+
+# stage NAME COMMAND...: runs the command, keeps its seconds and ctest's closing line for the summary.
+stage() {
+  local name=$1 begin=$SECONDS status=0
+  shift
+  echo
+  echo "== $name"
+  "$@" 2>&1 | tee "$logs/$name.log" || status=$?
+  local closing
+  closing=$(grep -E 'tests passed' "$logs/$name.log" | tail -1 || true)
+  summary+=("$(printf '%-14s %4d s  %s' "$name" $((SECONDS - begin)) "${closing:-exit status $status}")")
+  [ $status -eq 0 ] || finish $status
+}
+
+finish() {
+  echo
+  echo "== summary ($mode, $SECONDS s)"
+  printf '%s\n' "${summary[@]}"
+  exit "$1"
+}
+
+configure_and_build() {  # PRESET FOLDER [OPTION...] -- [TARGET...]
+  local preset=$1 folder=$2 options=()
+  shift 2
+  while [ "$1" != -- ]; do options+=("$1"); shift; done
+  shift
+  cmake --preset "$preset" -B "$folder" -DRESNET_TESTS=ON "${options[@]}" && cmake --build "$folder" ${1:+--target "$@"}
+}
+
+run_ctest() {  # FOLDER [OPTION...]
+  local folder=$1
+  shift
+  ctest --test-dir "$folder" --output-on-failure -j "$jobs" --no-tests=error "$@"
+}
+
+# Python for the tests that open our files with other people's readers.
+python_environment() {
+  python3 -m venv .venv && .venv/bin/pip install -q -r tests/requirements.txt
+}
+if [ "$install" = 1 ] && [ "$mode" != fast ]; then
+  stage python python_environment
+fi
+if [ -x .venv/bin/python ]; then export RESNET_ENGINE_TEST_PYTHON=$PWD/.venv/bin/python; fi
+
+stage build configure_and_build release build --
+case $mode in
+  fast) stage release run_ctest build -LE 'slow|long' ; finish 0 ;;
+  whole) stage release run_ctest build -LE long ;;
+  all) stage release run_ctest build ;;
+esac
+
+# Leaks, bad accesses and undefined behaviour. libdnnl is not instrumented: only what crosses into our code is seen.
+export UBSAN_OPTIONS=print_stacktrace=1
+stage asan-build configure_and_build asan build-asan --
+stage asan run_ctest build-asan -LE 'long|release_only'
+
+# Data races. Only the concurrent tests, and only their executables are built.
+tsan_stage() {
+  cmake --preset tsan -DRESNET_TESTS=ON || return
+  local targets
+  targets=$(ctest --test-dir build-tsan -N -L concurrent | sed -n 's/^ *Test *#[0-9]*: //p')
+  # shellcheck disable=SC2086
+  cmake --build build-tsan --target $targets || return
+  TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1" run_ctest build-tsan -L concurrent
+}
+stage tsan tsan_stage
+
+if [ "$mode" = all ]; then
+  stage clang-build configure_and_build release build-clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang --
+  stage clang run_ctest build-clang -LE 'long|slow'
+  stage format scripts/format.sh --check
+  bench_smoke() { build/bin/resnet_bench -m models/digits.rne --batch 1,8 --layers; }
+  stage bench bench_smoke
+fi
+finish 0

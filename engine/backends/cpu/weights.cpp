@@ -1,0 +1,89 @@
+// Weight packing: one oneDNN reorder from the file's order to the primitive's, with the batch norm's scale per output
+// channel applied on the way.
+#include <cstring>
+
+#include "backends/cpu/onednn.hpp"
+#include "base/check.hpp"
+
+namespace resnet::cpu {
+namespace {
+
+/// Values of the tensors by name, as evaluate_affine asks for them.
+std::function<std::span<const float>(const std::string&)> lookup(std::span<const TensorValues> tensors) {
+  return [tensors](const std::string& name) -> std::span<const float> {
+    for (const TensorValues& tensor : tensors) {
+      if (tensor.info->name == name) return tensor.values;
+    }
+    fail(ErrorCode::internal, "tensor was not requested", name);
+  };
+}
+
+void pack(std::span<const float> values, std::byte* out, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
+          const std::vector<float>& scale, int channel_dims) {
+  const ThreadScope single(1);  // the weight store runs one task per core
+  dnnl::primitive_attr attr;
+  if (!scale.empty()) attr.set_output_scales((1 << channel_dims) - 1, scale);
+  dnnl::memory source(from, cpu_engine(), const_cast<float*>(values.data()));
+  dnnl::memory target(to, cpu_engine(), out);
+  dnnl::stream stream(cpu_engine());
+  dnnl::reorder(dnnl::reorder::primitive_desc(source, target, attr)).execute(stream, source, target);
+  stream.wait();
+}
+
+}  // namespace
+
+WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
+                             std::span<const AffineStage> stages, std::size_t channels, int channel_dims) {
+  WeightRequest request;
+  request.tensors = {tensor};
+  bool scaled = false;
+  for (const AffineStage& stage : stages) scaled = scaled || stage.kind == AffineStage::Kind::batch_norm;
+  request.format = "onednn " + describe(from) + " -> " + describe(to);
+  request.bytes = to.get_size();
+  std::vector<AffineStage> kept;
+  if (scaled) {
+    kept.assign(stages.begin(), stages.end());
+    for (auto& name : affine_tensors(stages)) request.tensors.push_back(std::move(name));
+    request.format += " scaled by " + affine_key(stages);
+  }
+  request.pack = [kept = std::move(kept), from, to, channels, channel_dims](std::span<const TensorValues> tensors,
+                                                                            std::byte* out) {
+    std::vector<float> scale;
+    if (!kept.empty()) {
+      const ScaleShift affine = evaluate_affine(kept, channels, lookup(tensors.subspan(1)));
+      scale.assign(affine.scale.begin(), affine.scale.end());
+    }
+    pack(tensors[0].values, out, from, to, scale, channel_dims);
+  };
+  return request;
+}
+
+WeightRequest channel_request(std::span<const AffineStage> stages, std::size_t channels, bool scale) {
+  WeightRequest request;
+  request.tensors = affine_tensors(stages);
+  request.format = (scale ? "scale of " : "shift of ") + affine_key(stages);
+  request.bytes = channels * sizeof(float);
+  request.pack = [kept = std::vector<AffineStage>(stages.begin(), stages.end()), channels, scale](
+                     std::span<const TensorValues> tensors, std::byte* out) {
+    const ScaleShift affine = evaluate_affine(kept, channels, lookup(tensors));
+    const std::vector<double>& values = scale ? affine.scale : affine.shift;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const auto value = static_cast<float>(values[c]);
+      std::memcpy(out + c * sizeof(float), &value, sizeof value);
+    }
+  };
+  return request;
+}
+
+void append_scale_shift(dnnl::post_ops& ops, std::span<const AffineStage> stages, std::int64_t channels,
+                        std::vector<Operand>& operands, std::vector<WeightRequest>& weights) {
+  const dnnl::memory::desc per_channel({1, channels, 1, 1}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::nchw);
+  for (const bool scale : {true, false}) {
+    ops.append_binary(scale ? dnnl::algorithm::binary_mul : dnnl::algorithm::binary_add, per_channel);
+    operands.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len() - 1) | DNNL_ARG_SRC_1, per_channel, Source::weight,
+                        weights.size()});
+    weights.push_back(channel_request(stages, static_cast<std::size_t>(channels), scale));
+  }
+}
+
+}  // namespace resnet::cpu
