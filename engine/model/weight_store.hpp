@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -24,15 +26,17 @@ struct TensorValues {
 /// Wish for one packed weight. Requests of equal `tensors` and `format` share one buffer per device.
 struct WeightRequest {
   std::vector<std::string> tensors;  ///< what `pack` reads, in this order
-  std::string format;                ///< names layout, precision and everything folded in ("onednn:OIhw8i8o:f32+bn(bn1)")
-  std::size_t bytes = 0;             ///< size of the packed form
-  /// Fills `out` (bytes long, 64-byte aligned host memory). Runs on any thread, several requests at once.
+  std::string format;     ///< names layout, precision and everything folded in ("onednn:OIhw8i8o:f32+bn(bn1)")
+  std::size_t bytes = 0;  ///< size of the packed form
+  /// Fills `out` (bytes long, 64-byte aligned host memory). Runs on any thread, several requests at once. Empty: the
+  /// packed form is the one tensor as f32 in file order, read straight into the buffer.
   std::function<void(std::span<const TensorValues>, std::byte* out)> pack;
 };
 
 /// scale and shift of a chain of affine stages over `channels` channels, evaluated in double:
-/// y = scale[c] x + shift[c]. `lookup` yields a tensor's values by name.
-/// @throws Error bad_batch_norm naming layer, tensor and channel
+/// y = scale[c] x + shift[c]. `lookup` yields a tensor's `channels` values by name. Zero and denormal variances are
+/// legal as long as var + eps > 0. Every scale and shift fits into f32.
+/// @throws Error nonfinite_weight, bad_batch_norm; both name layer, tensor and channel
 struct ScaleShift {
   std::vector<double> scale, shift;
 };
@@ -49,9 +53,10 @@ class WeightStore {
  public:
   explicit WeightStore(std::shared_ptr<const ModelFile> file);
 
-  /// Buffers for all requests, in order. What is missing is read and packed in one pass over `threads` threads: one task
-  /// per request, largest first, each tensor read once, in pieces, never the whole file. Nothing is stored for requests
-  /// that failed. @throws the Error of the first failing request
+  /// Buffers for all requests, in order. What is missing is read and packed in one pass over `threads` threads: one
+  /// task per request, largest first, each tensor read once, in pieces, never the whole file. What another call is
+  /// packing at the same time is waited for, never packed twice. When it throws, the store is as before the call.
+  /// @throws the Error of the first failing request
   std::vector<const std::byte*> get(std::span<const WeightRequest> requests, DeviceAllocator& device, int threads);
 
   struct Stats {
@@ -62,11 +67,17 @@ class WeightStore {
   const ModelFile& file() const { return *file_; }
 
  private:
-  using Key = std::tuple<std::string, std::vector<std::string>, std::string>;
+  using Key = std::tuple<std::string, std::vector<std::string>, std::string>;  ///< device, tensors, format
+  class Claims;
+
+  std::vector<std::unique_ptr<DeviceBuffer>> pack(std::span<const WeightRequest* const> requests,
+                                                  DeviceAllocator& device, int threads);
+
   std::shared_ptr<const ModelFile> file_;
   mutable std::mutex lock_;
-  std::map<Key, std::unique_ptr<DeviceBuffer>> buffers_;
-  std::size_t packs_ = 0;
+  std::condition_variable settled_;                       ///< some call stored or gave up what it had claimed
+  std::map<Key, std::unique_ptr<DeviceBuffer>> buffers_;  ///< null: a call is packing it
+  std::atomic<std::size_t> packs_{0};
 };
 
 }  // namespace resnet
