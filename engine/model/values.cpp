@@ -5,6 +5,7 @@
 #include "base/dtype.hpp"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -92,7 +93,9 @@ ValueLoops portable_value_loops() noexcept { return {check_f32_portable, convert
 
 ValueLoops best_value_loops() noexcept {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0) {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;  // clang 14's __builtin_cpu_supports does not know f16c
+  const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+  if (f16c && __builtin_cpu_supports("avx2") != 0) {
     return {check_f32_avx2, convert_f16_f16c, convert_bf16_avx2};
   }
 #endif
