@@ -43,11 +43,12 @@ struct OpShapes {
   std::span<const TensorShape* const> weights;
 };
 
-/// Operands of a reference loop: float NHWC inputs, float weights in file order, output of the accumulator's type.
-template <class Acc>
+/// Operands of a reference loop: NHWC inputs, float weights in file order, output of the accumulator's type. The output
+/// overlaps no input.
+template <class Acc, class In = float>
 struct ReferenceArgs {
   const AttrMap* attrs = nullptr;
-  std::span<const float* const> inputs;
+  std::span<const In* const> inputs;
   std::span<const Dims> input_dims;
   std::span<const float* const> weights;             ///< per WeightSpec, null where absent
   std::span<const TensorShape* const> weight_shapes;
@@ -55,7 +56,7 @@ struct ReferenceArgs {
   Dims output_dims;
 };
 
-/// One line of the op table: everything the project knows about an op. See docs/format.md for the list.
+/// One line of the op table: everything the project knows about an op. See docs/ops.md for the list.
 struct OpDef {
   std::string_view name;
   std::string_view doc;
@@ -71,6 +72,8 @@ struct OpDef {
   /// The definition as a loop. The double form is the oracle of every kernel test.
   void (*reference_f32)(const ReferenceArgs<float>&) = nullptr;
   void (*reference_f64)(const ReferenceArgs<double>&) = nullptr;
+  /// The same with double inputs: whole networks in double, so that a pass is proven bit by bit.
+  void (*reference_chain)(const ReferenceArgs<double, double>&) = nullptr;
 };
 
 /// All ops in one list (op_table.cpp).
@@ -89,13 +92,16 @@ bool bool_attr(const AttrMap& attrs, std::string_view name);
 const std::string& string_attr(const AttrMap& attrs, std::string_view name);
 const std::vector<std::int64_t>& ints_attr(const AttrMap& attrs, std::string_view name);
 
-/// Resolved problems for kernels, from completed attributes and shapes.
+/// Resolved problems for kernels, from completed attributes and shapes that passed the op's shape rule. The epilogue is
+/// left empty: a node's epilogue is its owner's business. No allocation.
 ConvProblem conv_problem(const OpShapes& shapes, const Dims& output);
 PoolProblem pool_problem(const OpShapes& shapes, const Dims& output, bool max);
 DenseProblem dense_problem(const OpShapes& shapes, const Dims& output);
 
 /// The activation that an activation op stands for, or nullopt for any other op.
 std::optional<Activation> activation_of(const OpDef& op, const AttrMap& attrs);
+/// The op's name, "none" for none.
+std::string_view to_string(ActivationKind kind) noexcept;
 /// One value through an activation; NaN stays NaN.
 template <class T>
 T activate(const Activation& activation, T value);
