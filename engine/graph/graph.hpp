@@ -76,13 +76,15 @@ struct LayerSpec {
   std::map<std::string, std::string, std::less<>> weights;  ///< role -> tensor name
 };
 
-/// Builds and validates a graph: unique names, known ops, attributes, arity, tensors present and of the right shape,
-/// no cycle (layers may stand in any order), every layer reachable from the output or dropped as dead, and all shapes at
-/// the default input size. O(V + E).
-/// @throws Error bad_graph, unknown_layer, bad_attribute, missing_tensor, tensor_shape, bad_geometry
+/// Builds and validates a graph: unique names, known ops, attributes, arity, tensors present, of a float type and of the
+/// right shape, no cycle (layers may stand in any order), exactly one input, all shapes at the default input size, every
+/// tensor named by some layer. Layers that do not lead to the output are checked like all others and then dropped; the
+/// rest keeps the file's order where that order is topological. O(V + E) up to the lookup of names.
+/// @throws Error bad_graph, unknown_layer, bad_attribute, missing_tensor, unused_tensor, bad_dtype, tensor_shape,
+///         bad_geometry, overflow, limit_exceeded; each names the layer
 Graph build_graph(std::vector<LayerSpec> layers, const std::string& output, TensorTable tensors);
 
-/// Size of every value for N images of H x W. @throws Error bad_geometry that names the layer
+/// Size of every value for N images of H x W. @throws Error bad_geometry, overflow, limit_exceeded that name the layer
 std::vector<Dims> infer_shapes(const Graph& graph, std::int64_t n, std::int64_t h, std::int64_t w);
 
 /// The OpShapes of one node (its residual left out), for problems and MACs. Points into `graph` and `scratch`.
@@ -94,13 +96,18 @@ struct NodeShapes {
   NodeShapes(const NodeShapes&) = delete;
 };
 
-/// Multiply-accumulates of one node.
+/// What a node's epilogue asks of a kernel. A batch-norm stage counts as scale and shift.
+EpilogueProblem epilogue_problem(const Node& node);
+
+/// Multiply-accumulates of one node. @throws Error overflow that names the layer
 std::int64_t node_macs(const Graph& graph, NodeId id, const std::vector<Dims>& shapes);
 
 /// Consumers of every value.
 std::vector<std::vector<NodeId>> consumers(const Graph& graph);
 
-/// One line per node: "conv1 conv2d(stride=[2,2]) <- input [1x112x112x64] + batch_norm + relu".
+/// One line per node: "conv1 conv2d(stride=[2,2]) <- input [1x112x112x64] + batch_norm + relu -> relu". Attributes that
+/// have their default are left out; inputs stand under their values' names; "-> NAME" is the value's own name where it
+/// is not the first one.
 std::string dump(const Graph& graph, const std::vector<Dims>& shapes);
 
 }  // namespace resnet
