@@ -47,7 +47,7 @@ TEST(IncludeRules, AcceptWhatTheTableAllows) {
   EXPECT_EQ(reason("engine/base/shape.cpp", "\"base/shape.hpp\""), "");
   EXPECT_EQ(reason("engine/graph/passes/fuse.cpp", "\"ops/op.hpp\""), "");
   EXPECT_EQ(reason("engine/plan/plan.cpp", "\"backends/backend.hpp\""), "");
-  EXPECT_EQ(reason("engine/backends/backend_list.cpp", "\"cpu/cpu_backend.hpp\""), "");
+  EXPECT_EQ(reason("engine/backends/backend_list.cpp", "\"backends/cpu/cpu_backend.hpp\""), "");
   EXPECT_EQ(reason("engine/backends/cuda/conv.cpp", "\"kernels/catalog.hpp\""), "");
   EXPECT_EQ(reason("engine/image/decode.cpp", "<turbojpeg.h>"), "");
   EXPECT_EQ(reason("tools/convert/main.cpp", "\"graph/graph.hpp\""), "");
@@ -64,13 +64,13 @@ TEST(IncludeRules, RefuseAnUpwardInclude) {
 TEST(IncludeRules, RefuseASidewaysInclude) {
   EXPECT_NE(reason("engine/image/decode.cpp", "\"graph/graph.hpp\""), "");
   EXPECT_NE(reason("engine/plan/plan.cpp", "\"model/model_file.hpp\""), "");
-  EXPECT_NE(reason("engine/backends/cpu/conv.cpp", "\"reference/steps.hpp\""), "");
+  EXPECT_NE(reason("engine/backends/cpu/conv.cpp", "\"backends/reference/steps.hpp\""), "");
   EXPECT_NE(reason("tools/infer/main.cpp", "\"bench/timing.hpp\""), "");
 }
 
 TEST(IncludeRules, LetThePlannerSeeTheBackendInterfaceAndNothingBehindIt) {
   EXPECT_NE(reason("engine/plan/select.cpp", "\"backends/backend_list.hpp\""), "");
-  EXPECT_NE(reason("engine/plan/select.cpp", "\"cpu/cpu_backend.hpp\""), "");
+  EXPECT_NE(reason("engine/plan/select.cpp", "\"backends/cpu/cpu_backend.hpp\""), "");
 }
 
 TEST(IncludeRules, RefuseAnAngledIncludeOfAHigherLayerToo) {
