@@ -62,15 +62,14 @@ trap 'exit 143' TERM
 
 [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$root" "$mirror"
 
-# How this machine reaches packages; nothing of it is in the repository.
-cp -a /etc/apt/. "$root/etc/apt/"
-cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
-for file in /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
+# How this machine reaches packages; nothing of it is in the repository. The root keeps debootstrap's one source line.
+apt-config dump | grep -E '^Acquire::https?::' >"$root/etc/apt/apt.conf.d/90host" || true
+for file in /etc/apt/auth.conf.d /etc/resolv.conf /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
   [ -e "$file" ] || continue
   mkdir -p "$root$(dirname "$file")"
-  cp -L "$file" "$root$file"
+  cp -rL "$file" "$root$(dirname "$file")/"
 done
-for folder in ${PIP_FIND_LINKS:-} /usr/share/keyrings; do
+for folder in ${PIP_FIND_LINKS:-}; do
   [ -d "$folder" ] || continue
   mkdir -p "$root$folder"
   cp -a "$folder/." "$root$folder/"
