@@ -39,14 +39,17 @@ Graph flatten_order(Graph graph, const PassOptions& options) {
       continue;
     }
     Node& flatten = graph.node(id);
+    flatten.attrs["order"] = std::string("nhwc");
+    // dense fixes the number of features, so one position now is one position at every size that it accepts.
+    const Dims& flattened = shapes[static_cast<std::size_t>(flatten.inputs[0])];
+    if (flattened.h == 1 && flattened.w == 1) continue;
     for (const NodeId user : users) {
       Node& dense = graph.node(user);
       dense.attrs["input_order"] = std::string("nchw");
-      dense.attrs["input_channels"] = shapes[static_cast<std::size_t>(flatten.inputs[0])].c;
+      dense.attrs["input_channels"] = flattened.c;
     }
     Node& first = graph.node(users.front());
     first.layers.insert(first.layers.begin(), flatten.layers.begin(), flatten.layers.end());
-    flatten.attrs["order"] = std::string("nhwc");
     flatten.name = free_name(graph, flatten.name + ":nhwc");
     flatten.layers = {flatten.name};
   }
