@@ -20,9 +20,12 @@ namespace {
 Raster decode_format(ImageFormat format, std::span<const std::uint8_t> bytes, ColorMode color, std::string_view where,
                      const PixelStorage& storage) {
   switch (format) {
-    case ImageFormat::jpeg: return decode_jpeg(bytes, color, where, storage);
-    case ImageFormat::png: return decode_png(bytes, color, where, storage);
-    case ImageFormat::bmp: return decode_bmp(bytes, color, where, storage);
+    case ImageFormat::jpeg:
+      return decode_jpeg(bytes, color, where, storage);
+    case ImageFormat::png:
+      return decode_png(bytes, color, where, storage);
+    case ImageFormat::bmp:
+      return decode_bmp(bytes, color, where, storage);
   }
   fail(ErrorCode::internal, "unknown image format", where);
 }

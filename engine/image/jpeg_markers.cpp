@@ -54,7 +54,8 @@ class MarkerWalk {
   /// Moves over compressed data to the marker that ends it.
   void skip_scan_data() {
     for (;;) {
-      const void* found = offset_ < bytes_.size() ? std::memchr(&bytes_[offset_], 0xff, bytes_.size() - offset_) : nullptr;
+      const void* found =
+          offset_ < bytes_.size() ? std::memchr(&bytes_[offset_], 0xff, bytes_.size() - offset_) : nullptr;
       if (!found) ended();
       offset_ = static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - bytes_.data());
       std::size_t code_offset = offset_ + 1;
@@ -70,7 +71,9 @@ class MarkerWalk {
     if (offset >= bytes_.size()) ended();
     return bytes_[offset];
   }
-  [[noreturn]] void ended() const { corrupt("truncated: the JPEG data ends without its end marker", bytes_.size(), where_); }
+  [[noreturn]] void ended() const {
+    corrupt("truncated: the JPEG data ends without its end marker", bytes_.size(), where_);
+  }
 
   std::span<const std::uint8_t> bytes_;
   std::string_view where_;
@@ -82,10 +85,19 @@ void read_frame(int marker, std::span<const std::uint8_t> payload, const MarkerW
   if (header.components != 0) corrupt("a second JPEG frame header", walk.offset(), where);
   if (payload.size() < 6) corrupt("a JPEG frame header that is too short", walk.offset(), where);
   switch (marker) {
-    case 0xc0: case 0xc1: case 0xc2: break;
-    case 0xc9: case 0xca: header.arithmetic = true; break;
-    case 0xc3: case 0xcb: unsupported("Lossless", where);
-    default: unsupported("Hierarchical", where);
+    case 0xc0:
+    case 0xc1:
+    case 0xc2:
+      break;
+    case 0xc9:
+    case 0xca:
+      header.arithmetic = true;
+      break;
+    case 0xc3:
+    case 0xcb:
+      unsupported("Lossless", where);
+    default:
+      unsupported("Hierarchical", where);
   }
   if (payload[0] != 8) unsupported(std::to_string(payload[0]) + "-bit", where);
   header.height = payload[1] << 8 | payload[2];
@@ -110,7 +122,7 @@ JpegHeader scan_jpeg(std::span<const std::uint8_t> bytes, std::string_view where
   MarkerWalk walk(bytes, where);
   for (;;) {
     const int marker = walk.next_marker();
-    if (marker == 0xd9) break;                                        // EOI
+    if (marker == 0xd9) break;                                             // EOI
     if (marker == 0x01 || marker == 0xd8 || is_restart(marker)) continue;  // no payload; the decoder judges them
     const auto payload = walk.segment();
     if (is_frame_header(marker)) {
@@ -122,7 +134,8 @@ JpegHeader scan_jpeg(std::span<const std::uint8_t> bytes, std::string_view where
     } else if (marker == 0xda) {
       if (header.components == 0) corrupt("a JPEG scan before the frame header", walk.offset(), where);
       ++header.scans;
-      const std::int64_t most = std::min<std::int64_t>(max_jpeg_scans, max_jpeg_scan_pixels / (header.height * header.width));
+      const std::int64_t most =
+          std::min<std::int64_t>(max_jpeg_scans, max_jpeg_scan_pixels / (header.height * header.width));
       if (header.scans > most) {
         fail(ErrorCode::image_limit,
              "more than " + std::to_string(most) + " scans in a JPEG of " + std::to_string(header.width) + "x" +

@@ -1,5 +1,5 @@
-// JPEG through stb_image, for builds without libjpeg-turbo: pixels differ from Pillow's by a few levels, and damage inside
-// the compressed data is not always noticed.
+// JPEG through stb_image, for builds without libjpeg-turbo: pixels differ from Pillow's by a few levels, and damage
+// inside the compressed data is not always noticed.
 
 #include "base/check.hpp"
 #include "image/decoders.hpp"

@@ -1,5 +1,5 @@
-// JPEG through TurboJPEG: accurate DCT and interpolated chroma are its defaults, which makes the pixels bit-identical to
-// Pillow's for every valid file.
+// JPEG through TurboJPEG: accurate DCT and interpolated chroma are its defaults, which makes the pixels bit-identical
+// to Pillow's for every valid file.
 
 #include <turbojpeg.h>
 

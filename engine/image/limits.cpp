@@ -8,8 +8,9 @@ namespace resnet {
 
 void check_image_size(std::int64_t height, std::int64_t width, std::string_view where) {
   if (height < 1 || width < 1) {
-    fail(ErrorCode::image_corrupt, "the header says " + std::to_string(width) + "x" + std::to_string(height) + " pixels",
-         where, "export the picture again");
+    fail(ErrorCode::image_corrupt,
+         "the header says " + std::to_string(width) + "x" + std::to_string(height) + " pixels", where,
+         "export the picture again");
   }
   if (height > max_image_side || width > max_image_side || height * width > max_image_pixels) {
     fail(ErrorCode::image_limit,

@@ -54,7 +54,8 @@ PngHeader read_png_header(std::span<const std::uint8_t> bytes, std::string_view 
   const Chunk chunk = chunk_at(bytes, signature_bytes);
   constexpr std::size_t ihdr_bytes = 13;
   if (chunk.type != "IHDR" || chunk.typed_payload.size() != 4 + ihdr_bytes) {
-    fail(ErrorCode::image_corrupt, "the PNG header is incomplete or damaged", where, "copy or export the picture again");
+    fail(ErrorCode::image_corrupt, "the PNG header is incomplete or damaged", where,
+         "copy or export the picture again");
   }
   const auto payload = chunk.typed_payload.subspan(4);
   PngHeader header;
@@ -64,9 +65,10 @@ PngHeader read_png_header(std::span<const std::uint8_t> bytes, std::string_view 
   header.color_type = payload[9];
   check_image_size(header.height, header.width, where);
   if (header.color_type == 0 && header.bit_depth == 16) {
-    fail(ErrorCode::image_unsupported,
-         "16-bit grey PNG files are not decoded: programs disagree on how to bring them to 8 bits (Pillow clips at 255)",
-         where, "convert the picture to 8 bits with the scaling that the network was trained with");
+    fail(
+        ErrorCode::image_unsupported,
+        "16-bit grey PNG files are not decoded: programs disagree on how to bring them to 8 bits (Pillow clips at 255)",
+        where, "convert the picture to 8 bits with the scaling that the network was trained with");
   }
   return header;
 }

@@ -16,8 +16,8 @@ namespace {
 
 /// libpng's two structs, the bytes that it reads and the error that it reports.
 ///
-/// libpng leaves through longjmp. It lands in read_info or read_pixels, whose frames hold nothing with a destructor, and
-/// is never in flight while other code of ours runs.
+/// libpng leaves through longjmp. It lands in read_info or read_pixels, whose frames hold nothing with a destructor,
+/// and is never in flight while other code of ours runs.
 class PngReader {
  public:
   PngReader(std::span<const std::uint8_t> bytes, std::string_view where) : rest_(bytes), where_(where) {
@@ -76,8 +76,8 @@ class PngReader {
   }
 
   [[noreturn]] void fail_corrupt() const {
-    fail(ErrorCode::image_corrupt, std::string(starved_ ? "truncated: " : "the PNG data is damaged: ") + message_, where_,
-         "copy or export the picture again");
+    fail(ErrorCode::image_corrupt, std::string(starved_ ? "truncated: " : "the PNG data is damaged: ") + message_,
+         where_, "copy or export the picture again");
   }
 
   static void on_read(png_structp png, png_bytep data, std::size_t size) {

@@ -25,8 +25,8 @@ constexpr Name<Filter> filter_names[] = {{Filter::nearest, "nearest"},
                                          {Filter::bicubic, "bicubic"},
                                          {Filter::lanczos, "lanczos"}};
 
-constexpr std::string_view known_fields[] = {"name", "color", "channel_order", "resize", "size",
-                                             "filter", "crop", "scale", "mean", "std"};
+constexpr std::string_view known_fields[] = {"name",   "color", "channel_order", "resize", "size",
+                                             "filter", "crop",  "scale",         "mean",   "std"};
 
 template <class Enum, std::size_t N>
 std::string_view name_of(Enum value, const Name<Enum> (&names)[N]) {

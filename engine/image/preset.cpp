@@ -34,7 +34,8 @@ const std::vector<PresetRow>& presets() {
   static const std::vector<PresetRow> rows = {
       // torchvision's weights V1 and V2 of every ResNet
       {"torchvision", rgb, RGB, ResizeMode::short_edge, 256, Filter::bilinear, 224, unit, imagenet_mean, imagenet_std},
-      {"torchvision-v2", rgb, RGB, ResizeMode::short_edge, 232, Filter::bilinear, 224, unit, imagenet_mean, imagenet_std},
+      {"torchvision-v2", rgb, RGB, ResizeMode::short_edge, 232, Filter::bilinear, 224, unit, imagenet_mean,
+       imagenet_std},
       // keras.applications after load_img(target_size=(224, 224)): nearest, aspect ratio not kept
       {"keras-caffe", rgb, BGR, ResizeMode::exact, 224, Filter::nearest, 0, 1.0, caffe_mean, {}},
       {"keras-tf", rgb, RGB, ResizeMode::exact, 224, Filter::nearest, 0, 1.0 / 127.5, {1, 1, 1}, {}},
@@ -85,8 +86,9 @@ std::vector<std::string> Preprocess::preset_names() {
 
 Preprocess Preprocess::with_input_size(std::int64_t h, std::int64_t w) const {
   if (h < 1 || w < 1 || h > max_image_side || w > max_image_side) {
-    fail(ErrorCode::invalid_argument, "the input size " + std::to_string(h) + "x" + std::to_string(w) + " is out of range",
-         "input size", "give 1 to " + std::to_string(max_image_side) + " for both sides");
+    fail(ErrorCode::invalid_argument,
+         "the input size " + std::to_string(h) + "x" + std::to_string(w) + " is out of range", "input size",
+         "give 1 to " + std::to_string(max_image_side) + " for both sides");
   }
   validate_preprocess(*this);
   Preprocess result = *this;

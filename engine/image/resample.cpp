@@ -1,4 +1,5 @@
-// Pillow's two-pass resampling (Resample.c, Geometry.c of Pillow 13) restated: same windows, same weights, same roundings.
+// Pillow's two-pass resampling (Resample.c, Geometry.c of Pillow 13) restated: same windows, same weights, same
+// roundings.
 
 #include "image/resample.hpp"
 
@@ -43,11 +44,15 @@ struct FilterShape {
 
 FilterShape shape_of(Filter filter) {
   switch (filter) {
-    case Filter::box: return {box, 0.5};
-    case Filter::bicubic: return {bicubic, 2.0};
-    case Filter::lanczos: return {lanczos, 3.0};
+    case Filter::box:
+      return {box, 0.5};
+    case Filter::bicubic:
+      return {bicubic, 2.0};
+    case Filter::lanczos:
+      return {lanczos, 3.0};
     case Filter::bilinear:
-    case Filter::nearest: break;  // nearest has no weights: resize_nearest
+    case Filter::nearest:
+      break;  // nearest has no weights: resize_nearest
   }
   return {bilinear, 1.0};
 }
@@ -84,7 +89,8 @@ Window rebase(AxisFilter& filter) {
 
 void copy_rows(const ByteRows& in, std::size_t row_bytes, std::int64_t rows, std::uint8_t* out) {
   for (std::int64_t y = 0; y < rows; ++y) {
-    std::memcpy(out + static_cast<std::size_t>(y) * row_bytes, in.data + static_cast<std::size_t>(y) * in.stride, row_bytes);
+    std::memcpy(out + static_cast<std::size_t>(y) * row_bytes, in.data + static_cast<std::size_t>(y) * in.stride,
+                row_bytes);
   }
 }
 
@@ -159,7 +165,8 @@ void resize_region(const Raster& in, std::int64_t out_height, std::int64_t out_w
     rows = make_axis_filter(in.height, out_height, filter, region.top, region.top + region.height);
     y = rebase(rows);
   }
-  const std::size_t offset = static_cast<std::size_t>(y.first) * in.row_bytes() + static_cast<std::size_t>(x.first) * channels;
+  const std::size_t offset =
+      static_cast<std::size_t>(y.first) * in.row_bytes() + static_cast<std::size_t>(x.first) * channels;
   const ByteRows source{in.data + offset, in.row_bytes(), in.bytes() - offset};
   const ResampleKernels& kernels = best_resample_kernels();
   const std::size_t out_row_bytes = static_cast<std::size_t>(region.width) * channels;

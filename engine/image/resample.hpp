@@ -37,8 +37,8 @@ std::vector<std::int32_t> nearest_indices(std::int64_t in, std::int64_t out, std
 /// True when Pillow 13 resizes rows before columns, which shows because values are rounded to 8 bits in between.
 bool vertical_first(std::int64_t in_height, std::int64_t in_width, std::int64_t out_height, std::int64_t out_width);
 
-/// Writes `region` of `in` resized to out_height x out_width into `out` (region.height x region.width x channels). Only what
-/// the region needs is computed; the pixels are those of the whole resize.
+/// Writes `region` of `in` resized to out_height x out_width into `out` (region.height x region.width x channels). Only
+/// what the region needs is computed; the pixels are those of the whole resize.
 void resize_region(const Raster& in, std::int64_t out_height, std::int64_t out_width, Filter filter,
                    const Region& region, std::uint8_t* out);
 

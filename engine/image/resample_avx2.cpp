@@ -1,7 +1,7 @@
 // Both passes with AVX2's 16-bit multiply-add.
 //
-// A weight has 23 bits, so it is split: weight = high * 2^15 + low with low in [0, 2^15). Bytes times halves are exact in
-// vpmaddwd's 32-bit sums, and (sum of high) * 2^15 + (sum of low) wraps modulo 2^32 just as the plain sum does, so
+// A weight has 23 bits, so it is split: weight = high * 2^15 + low with low in [0, 2^15). Bytes times halves are exact
+// in vpmaddwd's 32-bit sums, and (sum of high) * 2^15 + (sum of low) wraps modulo 2^32 just as the plain sum does, so
 // the result is the portable kernel's bit for bit.
 
 #include "image/resample_avx2.hpp"
@@ -41,7 +41,8 @@ RESNET_AVX2 inline __m128i add_lanes(__m256i v) {
 RESNET_AVX2 inline __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 RESNET_AVX2 inline __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 
-/// Weights in the order in which the horizontal kernels multiply: per output `groups` times 16 low, then 16 high halves.
+/// Weights in the order in which the horizontal kernels multiply: per output `groups` times 16 low, then 16 high
+/// halves.
 struct PackedWeights {
   std::size_t groups = 0;
   std::vector<std::int16_t> halves;
@@ -186,8 +187,8 @@ RESNET_AVX2 inline __m256i both_weights(std::int16_t a, std::int16_t b) {
 constexpr std::size_t vertical_block = 32;  // bytes per step: all their sums stay in registers
 
 /// 32 output bytes from `count` rows that start at `in`.
-RESNET_AVX2 void vertical_32(const std::uint8_t* in, std::size_t stride, std::int32_t count, const std::int32_t* weights,
-                             std::uint8_t* out) {
+RESNET_AVX2 void vertical_32(const std::uint8_t* in, std::size_t stride, std::int32_t count,
+                             const std::int32_t* weights, std::uint8_t* out) {
   __m256i low[4], high[4];
   for (int i = 0; i < 4; ++i) low[i] = high[i] = _mm256_setzero_si256();
   for (std::int32_t t = 0; t < count; t += 2) {

@@ -17,7 +17,8 @@ struct ByteRows {
   std::size_t readable = 0;
 };
 
-/// The two passes of a resize in one instruction set. All sets give the same bytes: sums are exact modulo 2^32, as in Pillow.
+/// The two passes of a resize in one instruction set. All sets give the same bytes: sums are exact modulo 2^32, as in
+/// Pillow.
 struct ResampleKernels {
   const char* name;
   /// out[y][x] = sum of in[y][window of x], rows [0, rows), `channels` 1 or 3, window starts counted from `in.data`.

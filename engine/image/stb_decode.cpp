@@ -10,7 +10,14 @@
 #include "image/decoders.hpp"
 #include "image/limits.hpp"
 
-// Only the formats that stb_image decodes as Pillow does. Zeroed memory, so that no old bytes can become pixels.
+namespace {
+// Zeroed memory, so that no old bytes can become pixels.
+void* stb_malloc(std::size_t size) { return std::calloc(1, size); }
+void* stb_realloc(void* pointer, std::size_t size) { return std::realloc(pointer, size); }
+void stb_free(void* pointer) { std::free(pointer); }
+}  // namespace
+
+// Only the formats that stb_image decodes as Pillow does.
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_JPEG
@@ -20,9 +27,9 @@
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR
 #define STBI_MAX_DIMENSIONS 16384
-#define STBI_MALLOC(size) std::calloc(1, size)
-#define STBI_REALLOC(pointer, size) std::realloc(pointer, size)
-#define STBI_FREE(pointer) std::free(pointer)
+#define STBI_MALLOC stb_malloc
+#define STBI_REALLOC stb_realloc
+#define STBI_FREE stb_free
 #include <stb_image.h>
 
 namespace resnet {
@@ -95,7 +102,8 @@ Raster decode_bmp(std::span<const std::uint8_t> bytes, ColorMode, std::string_vi
   constexpr std::size_t file_header = 14, os2_header = 12, info_header = 40;
   const bool os2 = bytes.size() >= file_header + os2_header && little_endian(bytes, file_header, 4) == os2_header;
   if (bytes.size() < file_header + (os2 ? os2_header : info_header)) {
-    fail(ErrorCode::image_corrupt, "truncated: the BMP header is incomplete", where, "copy or export the picture again");
+    fail(ErrorCode::image_corrupt, "truncated: the BMP header is incomplete", where,
+         "copy or export the picture again");
   }
   std::int64_t width, height;
   if (os2) {

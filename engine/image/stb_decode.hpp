@@ -8,8 +8,8 @@
 
 namespace resnet {
 
-/// Decodes with stb_image into `shape.channels` (1 or 3) channels. `shape` is what the caller has read from the header and
-/// checked against the limits; stb_image must find the same size.
+/// Decodes with stb_image into `shape.channels` (1 or 3) channels. `shape` is what the caller has read from the header
+/// and checked against the limits; stb_image must find the same size.
 ///
 /// The starvation rule: when stb_image asks for bytes behind the end of the file, the file is truncated, whatever
 /// stb_image makes of it (it accepts nearly every truncated JPEG and BMP).

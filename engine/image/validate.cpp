@@ -27,7 +27,8 @@ class Checker {
       // As float32, because that is what the arithmetic uses: 1e-60 would divide by zero.
       const float rounded = static_cast<float>(value);
       if (!std::isfinite(rounded) || (positive && !(rounded > 0))) {
-        bad(field, std::to_string(value) + " is out of range", positive ? "use finite values above 0" : "use finite values");
+        bad(field, std::to_string(value) + " is out of range",
+            positive ? "use finite values above 0" : "use finite values");
       }
     }
   }
