@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "resnet_engine/error.hpp"
+#include "resnet_engine/image.hpp"
+
+namespace resnet::test {
+
+/// The same bytes as noise() in tests/golden/images/make.py.
+Image noise(std::int64_t height, std::int64_t width, std::int64_t channels, std::uint32_t seed);
+
+std::uint32_t crc32(std::span<const std::uint8_t> bytes);
+std::uint32_t crc32(const std::vector<float>& values);
+
+/// Path of a file in tests/golden/images.
+std::string golden_path(const std::string& name);
+std::vector<std::uint8_t> read_golden(const std::string& name);
+/// The entries of a JSON array in tests/golden/images.
+std::vector<Json> read_golden_json(const std::string& name);
+
+/// The names of all golden pictures that end in `suffix`.
+std::vector<std::string> golden_files(const std::string& suffix);
+
+/// The error that `action` throws; fails the test when it throws none.
+template <class Action>
+Error error_of(Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error;
+  }
+  throw std::runtime_error("no error was raised");
+}
+
+/// A folder that is removed with everything in it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::string path(const std::string& name) const { return path_ + "/" + name; }
+  std::string write(const std::string& name, std::span<const std::uint8_t> bytes) const;
+
+ private:
+  std::string path_;
+};
+
+}  // namespace resnet::test
