@@ -20,10 +20,10 @@ struct StepProblem {
   const Graph* graph = nullptr;
   const std::vector<Dims>* shapes = nullptr;
   std::vector<NodeId> nodes;             ///< covered, ascending
-  std::vector<NodeId> inputs;            ///< values from outside, in order of first use
+  std::vector<NodeId> inputs;            ///< values from outside, each once, in order of first use
   std::vector<NodeId> outputs;           ///< covered values that are used outside, ascending
-  std::vector<ValueDesc> input_descs;    ///< as they arrive
-  std::vector<ValueDesc> output_descs;   ///< as they shall leave
+  std::vector<ValueDesc> input_descs;    ///< as they arrive, or plain NHWC in the type of the precision
+  std::vector<ValueDesc> output_descs;   ///< as they shall leave: plain NHWC in that type; f32 for the network's output
   Precision precision = Precision::fp32;
   int threads = 1;
   bool deterministic = false;
@@ -32,7 +32,7 @@ struct StepProblem {
 };
 
 /// Descriptors that an entry wants for its inputs and produces for its outputs. Where a producer's descriptor differs, the
-/// planner inserts the backend's conversion step.
+/// planner inserts the backend's conversion step. estimate_us(), aliases() and prepare() see the problem with these.
 struct StepDescs {
   std::vector<ValueDesc> inputs, outputs;
 };
@@ -44,7 +44,7 @@ struct AliasRule {
   bool required = false;
 };
 
-/// Addresses of a step's operands. Fixed between two calls of bind().
+/// Addresses of a step's operands. They hold until the next bind(); the spans themselves only during bind().
 struct StepBuffers {
   std::span<std::byte* const> inputs, outputs;  ///< order of StepProblem::inputs and outputs
   std::span<const std::byte* const> weights;    ///< order of Step::weights()

@@ -14,7 +14,11 @@
 
 namespace resnet {
 
-/// Measured times that override estimates: (implementation, problem text) -> microseconds. A plain value.
+/// A text that is equal exactly for problems of equal work: ops, attributes, weight shapes, wiring, epilogues,
+/// descriptors, precision, threads; no layer names.
+std::string problem_text(const StepProblem& problem);
+
+/// Measured times that override estimates: (implementation, problem_text()) -> microseconds. A plain value.
 using MeasuredTimes = std::map<std::pair<std::string, std::string>, double>;
 
 struct PlanOptions {
@@ -41,7 +45,12 @@ struct ChosenStep {
 };
 
 /// The cheapest cover of the graph by the entries' sets (estimate; ties by list order), conversions inserted, in
-/// execution order. Pure. @throws Error unsupported that names the node and every refusal when a node has no entry
+/// execution order. A conversion is a step without nodes whose one input and output are the same value; it stands right
+/// before the first step that needs the form, or right after the producer of a retained value or of the output.
+/// The plan's input arrives and its output leaves as plain NHWC f32; values that are retained exist as plain NHWC.
+/// An entry is asked twice where its inputs do not arrive in canonical form (plain NHWC in the type of the precision):
+/// with the descriptors as they arrive and with canonical ones. The cheaper answer counts, conversions included.
+/// Pure. @throws Error unsupported that names the node and every refusal when a node has no entry
 std::vector<ChosenStep> select_steps(const Graph& graph, const std::vector<Dims>& shapes,
                                      std::span<const Implementation* const> implementations,
                                      const Implementation* conversion, const DeviceInfo& device,
@@ -84,19 +93,26 @@ struct Plan {
   std::vector<StepMemory> memory;
   MemoryPlan arena;
   Placement input, output;                          ///< network input (f32 NHWC) and output (f32)
-  std::map<std::string, Placement> retained;        ///< by value name
-  std::map<std::string, std::string> absorbed;      ///< source layer -> nearest value name that exists
+  std::map<std::string, Placement> retained;        ///< by value name; plain NHWC
+  /// Source layer without memory of its own -> the first value computed from it that has memory.
+  std::map<std::string, std::string> absorbed;
   std::vector<WeightRequest> weights;               ///< of all steps, in step order
 };
 
-/// Selection, preparation and memory planning for one size. `optimised` comes from optimise().
+/// Selection, preparation and memory planning for one size. `optimised` comes from optimise() with the same retain names.
+/// The input lies at Plan::input before step 0; the output and retained values stay until the next run. A value whose
+/// alias is granted shares the memory of the one that it overwrites. With retain_steps no value shares memory with another.
+/// Overrides in PlanOptions::layer_precision for layers that the graph does not hold have no effect.
+/// @throws Error bad_geometry, unsupported, invalid_argument for a retain name that no value of the graph has (names the
+///         value that absorbed it, or the nearest name)
 std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int64_t h, std::int64_t w, Backend& backend,
                                 const PlanOptions& options);
 
 /// Binds all steps of a plan to an arena and to packed weights (order of Plan::weights).
 void bind_plan(Plan& plan, std::byte* arena, std::span<const std::byte* const> weights);
 
-/// Steps, refusals, memory as JSON text (docs/cli.md, "memory plan").
+/// Steps, refusals, memory as JSON text (docs/cli.md, "memory plan"): {"steps": [...], "memory": {...}}. A conversion
+/// has no layers and a member "converts" that names its value.
 std::string describe_plan_json(const Plan& plan);
 
 }  // namespace resnet
