@@ -1,0 +1,26 @@
+#include <array>
+
+#include "backends/backend.hpp"
+#include "backends/cpu_device.hpp"
+#include "backends/cuda_device.hpp"
+#include "backends/reference/reference_backend.hpp"
+
+namespace resnet {
+namespace {
+
+Support always(int) { return Support::yes(); }
+
+std::shared_ptr<Backend> create_cpu(int) { return make_cpu_device(); }
+std::shared_ptr<Backend> create_reference(int) { return make_reference_backend("reference"); }
+
+constexpr std::array entries{
+    BackendEntry{"cuda", make_cuda_device, cuda_available},
+    BackendEntry{"cpu", create_cpu, always},
+    BackendEntry{"reference", create_reference, always},
+};
+
+}  // namespace
+
+std::span<const BackendEntry> backend_list() { return entries; }
+
+}  // namespace resnet
