@@ -44,7 +44,7 @@ const Implementation reorder{"onednn_reorder", nullptr, supports_reorder, estima
 namespace {
 
 /// The whole decision on one screen: order is priority among equal estimates.
-constexpr std::array ordered_list{&convolution_into_residual, &convolution, &dense,       &max_pool,   &avg_pool, &global_avg_pool,
+constexpr std::array ordered_list{&winograd,                   &convolution_into_residual, &convolution, &dense,       &max_pool,   &avg_pool, &global_avg_pool,
                                      &add,                       &mul,         &scale_shift, &activation, &softmax};
 
 class CpuBackend final : public Backend {

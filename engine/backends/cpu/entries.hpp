@@ -4,6 +4,8 @@
 
 namespace resnet::cpu {
 
+/// 3x3 stride-1 convolution by Winograd's F(4x4, 3x3).
+extern const Implementation winograd;
 /// Convolution whose residual is already in the output's memory (oneDNN's sum post-op): the residual must die here.
 extern const Implementation convolution_into_residual;
 /// Any convolution; a residual is read as a second operand.

@@ -64,6 +64,13 @@ WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc
 /// The shift of the stages as float32, or the scale when `scale` is set. `stages` must not be empty.
 WeightRequest channel_request(std::span<const AffineStage> stages, std::size_t channels, bool scale);
 
+/// One reorder on the calling thread alone. `scale`, where not empty, multiplies along the dimensions of `scale_mask`.
+void reorder_once(const dnnl::memory::desc& from, const float* values, const dnnl::memory::desc& to, std::byte* out,
+                  const std::vector<float>& scale, int scale_mask = 0);
+/// The scales of the stages from their tensors; empty when no tensors are given.
+std::vector<double> channel_scale(std::span<const AffineStage> stages, std::size_t channels,
+                                  std::span<const TensorValues> tensors);
+
 /// Where an operand of a primitive comes from.
 enum class Source : std::uint8_t { input, output, weight, workspace };
 struct Operand {

@@ -18,19 +18,25 @@ std::function<std::span<const float>(const std::string&)> lookup(std::span<const
   };
 }
 
-void pack(std::span<const float> values, std::byte* out, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
-          const std::vector<float>& scale, int channel_dims) {
+}  // namespace
+
+void reorder_once(const dnnl::memory::desc& from, const float* values, const dnnl::memory::desc& to, std::byte* out,
+                  const std::vector<float>& scale, int scale_mask) {
   const ThreadScope single(1);  // the weight store runs one task per core
   dnnl::primitive_attr attr;
-  if (!scale.empty()) attr.set_output_scales((1 << channel_dims) - 1, scale);
-  dnnl::memory source(from, cpu_engine(), const_cast<float*>(values.data()));
+  if (!scale.empty()) attr.set_output_scales(scale_mask, scale);
+  dnnl::memory source(from, cpu_engine(), const_cast<float*>(values));
   dnnl::memory target(to, cpu_engine(), out);
   dnnl::stream stream(cpu_engine());
   dnnl::reorder(dnnl::reorder::primitive_desc(source, target, attr)).execute(stream, source, target);
   stream.wait();
 }
 
-}  // namespace
+std::vector<double> channel_scale(std::span<const AffineStage> stages, std::size_t channels,
+                                  std::span<const TensorValues> tensors) {
+  if (tensors.empty()) return {};
+  return evaluate_affine(stages, channels, lookup(tensors)).scale;
+}
 
 WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
                              std::span<const AffineStage> stages, std::size_t channels, int channel_dims) {
@@ -48,12 +54,8 @@ WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc
   }
   request.pack = [kept = std::move(kept), from, to, channels, channel_dims](std::span<const TensorValues> tensors,
                                                                             std::byte* out) {
-    std::vector<float> scale;
-    if (!kept.empty()) {
-      const ScaleShift affine = evaluate_affine(kept, channels, lookup(tensors.subspan(1)));
-      scale.assign(affine.scale.begin(), affine.scale.end());
-    }
-    pack(tensors[0].values, out, from, to, scale, channel_dims);
+    const std::vector<double> scale = channel_scale(kept, channels, tensors.subspan(1));
+    reorder_once(from, tensors[0].values.data(), to, out, {scale.begin(), scale.end()}, (1 << channel_dims) - 1);
   };
   return request;
 }
