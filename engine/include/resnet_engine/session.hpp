@@ -55,8 +55,7 @@ class RESNET_ENGINE_API Session {
   /// @throws Error invalid_argument on wrong shapes or types, busy, bad_geometry when the layers refuse the size
   void run(const ConstTensorView& input, const TensorView& output);
 
-  /// A value kept by SessionOptions::retain from the last run: float32 or the device's type, NHWC, host-readable on CPU
-  /// devices. Valid until the next run. @throws Error invalid_argument with the nearest retained name
+  /// A value kept by SessionOptions::retain from the last run: float32, NHWC, host memory. Valid until the next call. @throws Error invalid_argument with the nearest retained name
   ConstTensorView retained(const std::string& name) const;
   std::vector<std::string> retained_names() const;
 

@@ -1,0 +1,136 @@
+#include <new>
+#include <string>
+
+#include "base/check.hpp"
+#include "base/dtype.hpp"
+#include "resnet_engine/resnet_engine.h"
+#include "resnet_engine/session.hpp"
+
+struct rne_model {
+  resnet::Model model;
+};
+struct rne_session {
+  resnet::Session session;
+  resnet::Model model;
+};
+
+namespace {
+
+using namespace resnet;
+
+std::string& last_error() {
+  thread_local std::string text;
+  return text;
+}
+
+/// Runs `call` and turns whatever it throws into a status.
+template <class Call>
+rne_status guarded(Call&& call) noexcept {
+  try {
+    try {
+      call();
+      return RNE_OK;
+    } catch (const Error& error) {
+      last_error() = error.what();
+      return static_cast<rne_status>(error.code());
+    } catch (const std::bad_alloc&) {
+      last_error() = "host memory: out of memory";
+      return static_cast<rne_status>(ErrorCode::out_of_memory);
+    } catch (const std::exception& error) {
+      last_error() = error.what();
+      return static_cast<rne_status>(ErrorCode::internal);
+    }
+  } catch (...) {  // not even the text could be stored
+    return static_cast<rne_status>(ErrorCode::internal);
+  }
+}
+
+template <class Pointer>
+void require(Pointer* pointer, const char* name) {
+  if (pointer == nullptr) fail(ErrorCode::invalid_argument, "is null", name);
+}
+
+Layout layout_of(std::int32_t layout) {
+  if (layout == RNE_NHWC) return Layout::nhwc;
+  if (layout == RNE_NCHW) return Layout::nchw;
+  fail(ErrorCode::invalid_argument, "is neither RNE_NHWC nor RNE_NCHW", "layout");
+}
+
+DType dtype_of(std::int32_t dtype) {
+  if (dtype == RNE_FLOAT32) return DType::f32;
+  if (dtype == RNE_UINT8) return DType::u8;
+  fail(ErrorCode::invalid_argument, "is neither RNE_FLOAT32 nor RNE_UINT8", "dtype");
+}
+
+}  // namespace
+
+const char* rne_last_error(void) { return last_error().c_str(); }
+const char* rne_version(void) { return RESNET_ENGINE_VERSION; }
+
+rne_status rne_model_load(const char* path, rne_model** model) {
+  return guarded([&] {
+    require(path, "path");
+    require(model, "model");
+    *model = new rne_model{Model::load(path)};
+  });
+}
+
+void rne_model_free(rne_model* model) { delete model; }
+
+rne_status rne_model_sizes(const rne_model* model, int64_t* height, int64_t* width, int64_t* channels, int64_t* output_size) {
+  return guarded([&] {
+    require(model, "model");
+    const Model::InputSize size = model->model.input_size();
+    if (height != nullptr) *height = size.height;
+    if (width != nullptr) *width = size.width;
+    if (channels != nullptr) *channels = size.channels;
+    if (output_size != nullptr) *output_size = model->model.output_size();
+  });
+}
+
+const char* rne_model_label(const rne_model* model, int64_t index) {
+  if (model == nullptr || index < 0 || index >= model->model.output_size()) return nullptr;
+  const auto& labels = model->model.labels();
+  return static_cast<std::size_t>(index) < labels.size() ? labels[static_cast<std::size_t>(index)].c_str() : "";
+}
+
+rne_status rne_session_create(const rne_model* model, const char* device, const char* precision, int32_t threads,
+                              rne_session** session) {
+  return guarded([&] {
+    require(model, "model");
+    require(session, "session");
+    SessionOptions options;
+    if (device != nullptr) options.device = device;
+    if (precision != nullptr) options.precision = parse_precision(precision);
+    options.threads = threads;
+    *session = new rne_session{Session(model->model, options), model->model};
+  });
+}
+
+void rne_session_free(rne_session* session) { delete session; }
+
+rne_status rne_session_run(rne_session* session, const void* input, int32_t dtype, int32_t layout, int64_t n, int64_t height,
+                           int64_t width, float* output) {
+  return guarded([&] {
+    require(session, "session");
+    ConstTensorView in{input, n, height, width, session->model.input_size().channels, dtype_of(dtype), layout_of(layout)};
+    session->session.run(in, {output, n, 1, 1, session->model.output_size()});
+  });
+}
+
+rne_status rne_preprocess_file(const rne_model* model, const char* path, int32_t layout, float* tensor, size_t capacity) {
+  return guarded([&] {
+    require(model, "model");
+    require(path, "path");
+    require(tensor, "tensor");
+    const auto& preset = model->model.preprocess();
+    if (!preset) fail(ErrorCode::unsupported, "the model file holds no preprocessing", model->model.path(), "convert it with --preset");
+    const Image image = load_image(path, {preset->color, false});
+    const ImageSize size = preprocessed_size(image, *preset);
+    TensorView out{tensor, 1, size.height, size.width, image.channels, DType::f32, layout_of(layout)};
+    if (static_cast<std::uint64_t>(out.elements()) > capacity) {
+      fail(ErrorCode::invalid_argument, "has room for " + std::to_string(capacity) + " floats, " + std::to_string(out.elements()) + " are needed", "tensor");
+    }
+    preprocess_image(image, *preset, out);
+  });
+}
