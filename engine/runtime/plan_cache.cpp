@@ -12,6 +12,8 @@ constexpr std::array<std::pair<DType, LayoutId>, 4> input_kinds{{{DType::f32, La
                                                                  {DType::u8, LayoutId::nhwc},
                                                                  {DType::u8, LayoutId::nchw}}};
 
+}  // namespace
+
 std::unique_ptr<Step> make_conversion(const Backend& backend, const ValueDesc& from, const ValueDesc& to, int threads) {
   const Implementation* conversion = backend.conversion();
   if (conversion == nullptr) return nullptr;
@@ -22,8 +24,6 @@ std::unique_ptr<Step> make_conversion(const Backend& backend, const ValueDesc& f
   if (!conversion->supports(problem, backend.device())) return nullptr;
   return conversion->prepare(problem, backend.device());
 }
-
-}  // namespace
 
 std::size_t input_kind(DType dtype, Layout layout) {
   const LayoutId id = layout == Layout::nhwc ? LayoutId::nhwc : LayoutId::nchw;

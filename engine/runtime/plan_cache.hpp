@@ -24,6 +24,9 @@ struct ReadyPlan {
   std::unique_ptr<Step> output_step;
 };
 
+/// The backend's step from one descriptor to another, or null where it has none.
+std::unique_ptr<Step> make_conversion(const Backend& backend, const ValueDesc& from, const ValueDesc& to, int threads);
+
 /// Index into ReadyPlan::input_steps for float32 / uint8 in NHWC / NCHW.
 std::size_t input_kind(DType dtype, Layout layout);
 

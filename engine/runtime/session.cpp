@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/aligned_buffer.hpp"
 #include "base/check.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
@@ -125,12 +126,21 @@ class Session::Impl {
     const auto found = plan->plan->retained.find(name);
     if (found == plan->plan->retained.end()) refuse_retained(*plan, name);
     const Placement& place = found->second;
-    const Dims& dims = place.desc.dims;
-    if (place.desc.layout != LayoutId::nhwc || place.desc.channels_in_memory() != dims.c) {
-      fail(ErrorCode::unsupported, "the value is kept in the private layout \"" + to_string(place.desc) + '"', name);
+    ValueDesc plain;
+    plain.dims = place.desc.dims;
+    std::byte* data = plans_.arena() + place.offset;
+    if (place.desc != plain) {
+      // Kept in the backend's own layout or precision: a copy in the public one.
+      const auto conversion = make_conversion(*choice_.backend, place.desc, plain, threads_);
+      ensure(conversion != nullptr, "a backend converts its own values to float32 NHWC");
+      AlignedBuffer& copy = copies_[name];
+      if (copy.size() < plain.bytes()) copy = AlignedBuffer(plain.bytes());
+      const Running running(*choice_.backend, threads_);
+      move(*conversion, data, copy.data());
+      data = copy.data();
     }
-    return {plans_.arena() + place.offset, dims.n, dims.h, dims.w, dims.c, place.desc.dtype, Layout::nhwc,
-            choice_.backend->allocator().host_visible() ? MemoryKind::host : MemoryKind::device};
+    const Dims& dims = plain.dims;
+    return {data, dims.n, dims.h, dims.w, dims.c, DType::f32, Layout::nhwc, MemoryKind::host};
   }
 
   std::vector<std::string> retained_names() {
@@ -337,6 +347,7 @@ class Session::Impl {
   DeviceChoice choice_;
   int threads_;
   PlanCache plans_;
+  std::map<std::string, AlignedBuffer> copies_;  ///< of retained values that the backend keeps in another form
   std::atomic<bool> busy_{false};
   bool ran_ = false;
   bool warned_ = false;

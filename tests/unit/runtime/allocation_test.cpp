@@ -1,0 +1,41 @@
+#include "support/allocation_counter.hpp"
+
+#include <gtest/gtest.h>
+
+#include "model/model_file.hpp"
+#include "resnet_engine/session.hpp"
+#include "support/random_model.hpp"
+
+namespace resnet {
+namespace {
+
+TEST(Allocations, ARunMakesNoneOfOursAndTheLibrarysStaySmallAndConstant) {
+  const test::TemporaryDirectory directory;
+  write_file_atomically(directory.file("net.rne"), test::random_model(test::torchvision_resnet("resnet50", 64, 10), 1));
+  SessionOptions options;
+  options.device = "cpu";
+  Session session(Model::load(directory.file("net.rne")), options);
+  const auto x = test::random_values(2 * 64 * 64 * 3, 2);
+  std::vector<float> y(20);
+  const auto run = [&] {
+    session.run({x.data(), 2, 64, 64, 3}, {y.data(), 2, 1, 1, 10});
+  };
+  run();
+  test::reset_allocations();
+  run();
+  const test::Allocations once = test::allocations();
+  test::reset_allocations();
+  run();
+  const test::Allocations again = test::allocations();
+  EXPECT_EQ(once.news, 0u) << "Session::run allocated";
+  EXPECT_EQ(once.mallocs, again.mallocs) << "the library's allocations differ from run to run";
+  EXPECT_LE(once.largest_malloc, 1024u);
+
+  // The counter itself counts.
+  test::reset_allocations();
+  auto value = std::make_unique<std::array<int, 1000>>();
+  EXPECT_GE(test::allocations().news, 1u) << value->size();
+}
+
+}  // namespace
+}  // namespace resnet

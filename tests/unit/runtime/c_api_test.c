@@ -1,0 +1,51 @@
+/* The C interface from a C compiler: loads argv[1], runs it on zeros, checks statuses. Exit code 0 = all as documented. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "resnet_engine/resnet_engine.h"
+
+#define CHECK(condition)                                                                        \
+  do {                                                                                          \
+    if (!(condition)) {                                                                         \
+      fprintf(stderr, "line %d: %s (last error: %s)\n", __LINE__, #condition, rne_last_error()); \
+      return 1;                                                                                 \
+    }                                                                                           \
+  } while (0)
+
+int main(int argc, char** argv) {
+  rne_model* model = NULL;
+  rne_session* session = NULL;
+  int64_t height = 0, width = 0, channels = 0, outputs = 0;
+  float *input, *output;
+  CHECK(argc == 2);
+  CHECK(strcmp(rne_last_error(), "") == 0);
+  CHECK(rne_model_load("does-not-exist.rne", &model) == 3 && model == NULL);
+  CHECK(strstr(rne_last_error(), "does-not-exist.rne") != NULL);
+  CHECK(rne_model_load(NULL, &model) == 1);
+  CHECK(rne_model_load(argv[1], &model) == RNE_OK);
+  CHECK(rne_model_sizes(model, &height, &width, &channels, &outputs) == RNE_OK);
+  CHECK(rne_model_sizes(NULL, &height, NULL, NULL, NULL) == 1);
+  CHECK(height > 0 && width > 0 && channels == 3 && outputs == 10);
+  CHECK(rne_model_label(model, 10) == NULL && rne_model_label(model, -1) == NULL && rne_model_label(NULL, 0) == NULL);
+  CHECK(strcmp(rne_model_label(model, 9), "") == 0);
+  CHECK(rne_session_create(model, "no-such-device", NULL, 0, &session) == 1 && session == NULL);
+  CHECK(rne_session_create(model, "cpu", "fp32", 1, &session) == RNE_OK);
+  rne_model_free(model); /* the session keeps what it needs */
+  input = calloc((size_t)(2 * height * width * channels), sizeof(float));
+  output = malloc((size_t)(2 * outputs) * sizeof(float));
+  CHECK(input != NULL && output != NULL);
+  CHECK(rne_session_run(session, input, RNE_FLOAT32, RNE_NCHW, 2, height, width, output) == RNE_OK);
+  CHECK(memcmp(output, output + outputs, (size_t)outputs * sizeof(float)) == 0);
+  CHECK(rne_session_run(session, input, 7, RNE_NCHW, 2, height, width, output) == 1);
+  CHECK(rne_session_run(session, input, RNE_FLOAT32, 7, 2, height, width, output) == 1);
+  CHECK(rne_session_run(session, NULL, RNE_FLOAT32, RNE_NCHW, 2, height, width, output) == 1);
+  CHECK(rne_session_run(NULL, input, RNE_FLOAT32, RNE_NCHW, 2, height, width, output) == 1);
+  rne_session_free(session);
+  rne_session_free(NULL);
+  rne_model_free(NULL);
+  free(input);
+  free(output);
+  printf("%s\n", rne_version());
+  return 0;
+}
