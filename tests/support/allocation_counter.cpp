@@ -50,12 +50,22 @@ __attribute__((visibility("default"))) int posix_memalign(void** block, std::siz
 }
 }
 
+/// First and one past the last address of this executable's code, from the linker.
+extern "C" const char __executable_start, etext;
+
 void* operator new(std::size_t bytes) {
-  news.fetch_add(1, std::memory_order_relaxed);
+  // Libraries reach this operator too: only calls from our own code count.
+  const void* const caller = __builtin_return_address(0);
+  if (caller >= &__executable_start && caller < &etext) news.fetch_add(1, std::memory_order_relaxed);
   if (void* block = std::malloc(bytes == 0 ? 1 : bytes)) return block;
   throw std::bad_alloc();
 }
-void* operator new[](std::size_t bytes) { return operator new(bytes); }
+void* operator new[](std::size_t bytes) {
+  const void* const caller = __builtin_return_address(0);
+  if (caller >= &__executable_start && caller < &etext) news.fetch_add(1, std::memory_order_relaxed);
+  if (void* block = std::malloc(bytes == 0 ? 1 : bytes)) return block;
+  throw std::bad_alloc();
+}
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }

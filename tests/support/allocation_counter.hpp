@@ -4,8 +4,8 @@
 
 namespace resnet::test {
 
-/// Allocations through operator new of this executable and of the objects linked into it, and all of the process through
-/// malloc (libraries included), since the last reset. Link allocation_counter.cpp into exactly the tests that count.
+/// Allocations since the last reset: operator new called from this executable's own code (shared libraries excepted), and
+/// all that reach malloc in the process, libraries included. Link allocation_counter.cpp into exactly the tests that count.
 struct Allocations {
   std::size_t news = 0;           ///< operator new
   std::size_t mallocs = 0;        ///< malloc, calloc, realloc, aligned_alloc, posix_memalign

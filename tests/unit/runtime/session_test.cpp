@@ -148,7 +148,8 @@ TEST_F(SessionTest, RetainStepsKeepsEveryStepUnderItsLastLayer) {
   const Model model = load();
   Session kept(model, options), plain(model, on("cpu"));
   const auto x = random_values(64 * 64 * 3, 2);
-  EXPECT_EQ(run(kept, x, 1, 64, 64), run(plain, x, 1, 64, 64));
+  // Kept residuals are added as operands and not in place: other kernels, other rounding.
+  EXPECT_LT(relative_l2(run(kept, x, 1, 64, 64), run(plain, x, 1, 64, 64)), 1e-6);
   EXPECT_GT(kept.retained_names().size(), 20u);
   const ConstTensorView value = kept.retained("layer1.0.relu_1");
   EXPECT_EQ(value.h, 16);
