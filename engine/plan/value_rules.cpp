@@ -1,6 +1,7 @@
 #include "plan/value_rules.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.hpp"
 
@@ -49,7 +50,22 @@ ValueRules::ValueRules(const Graph& graph, const PlanOptions& options)
 bool ValueRules::dies_in(NodeId value, std::span<const NodeId> nodes) const {
   if (value == 0 || value == graph_.output || retained(value)) return false;
   const auto& users = consumers(value);
-  return std::all_of(users.begin(), users.end(), [&](NodeId user) { return contains(nodes, user); });
+  return std::all_of(users.begin(), users.end(), [&](NodeId user) { return contains(nodes, user) || runs_before(user, nodes); });
+}
+
+bool ValueRules::runs_before(NodeId user, std::span<const NodeId> nodes) const {
+  // Ids are topological: a path from `user` to the step never passes a lower id.
+  std::vector<NodeId> open(nodes.begin(), nodes.end());
+  std::set<NodeId> seen(nodes.begin(), nodes.end());
+  while (!open.empty()) {
+    const NodeId node = open.back();
+    open.pop_back();
+    for (const NodeId input : graph_.node(node).inputs) {
+      if (input == user) return true;
+      if (input > user && seen.insert(input).second) open.push_back(input);
+    }
+  }
+  return false;
 }
 
 ValueDesc ValueRules::canonical(const Dims& dims, Precision precision) const {

@@ -21,7 +21,8 @@ class ValueRules {
   bool named(NodeId value) const { return named_[static_cast<std::size_t>(value)]; }
   /// Readable after the run.
   bool retained(NodeId value) const { return value != 0 && options_.retain_steps ? true : named(value); }
-  /// Whether a step that covers `nodes` may write over the value: it dies there and nobody wants it later.
+  /// Nothing reads the value after the step that computes `nodes`: its other readers are ancestors of the step, so every
+  /// legal order runs them first.
   bool dies_in(NodeId value, std::span<const NodeId> nodes) const;
 
   /// Plain NHWC in the type that the precision computes with.
@@ -34,6 +35,9 @@ class ValueRules {
   std::vector<ValueDesc> demands(NodeId value, const ValueDesc& produced) const;
 
  private:
+  /// There is a path from `user` to one of `nodes`.
+  bool runs_before(NodeId user, std::span<const NodeId> nodes) const;
+
   const Graph& graph_;
   const PlanOptions& options_;
   std::vector<std::vector<NodeId>> consumers_;

@@ -35,16 +35,13 @@ memory::desc to_dnnl(const ValueDesc& desc) {
     if (desc.layout == LayoutId::nhwc) return memory::format_tag::nhwc;
     if (desc.layout == LayoutId::nchw) return memory::format_tag::nchw;
     if (desc.layout == nchw8c) return memory::format_tag::nChw8c;
-    if (desc.layout == nchw16c) return memory::format_tag::nChw16c;
     fail(ErrorCode::internal, "unknown layout", "cpu backend");
   }();
   return {{desc.dims.n, desc.dims.c, desc.dims.h, desc.dims.w}, to_dnnl(desc.dtype), tag};
 }
 
 LayoutId preferred_layout(std::int64_t channels, const DeviceInfo& device) {
-  if (device.avx512 && channels % 16 == 0) return nchw16c;
-  if (!device.avx512 && device.avx2 && channels % 8 == 0) return nchw8c;
-  return LayoutId::nhwc;
+  return device.avx2 && !device.avx512 && channels % 8 == 0 ? nchw8c : LayoutId::nhwc;
 }
 
 ValueDesc preferred(const Dims& dims, DType dtype, const DeviceInfo& device) {
