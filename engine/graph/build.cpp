@@ -43,13 +43,13 @@ std::vector<std::string> resolve_weights(const OpDef& op, const LayerSpec& layer
   for (const auto& [role, tensor] : layer.weights) {
     const auto same_role = [&role = role](const WeightSpec& spec) { return spec.role == role; };
     if (std::none_of(op.weights.begin(), op.weights.end(), same_role)) {
-      fail(ErrorCode::bad_attribute, "op '" + layer.op + "' has no weight '" + role + "' (given: tensor '" + tensor + "')",
-           where(layer));
+      fail(ErrorCode::bad_attribute,
+           "op '" + layer.op + "' has no weight '" + role + "' (given: tensor '" + tensor + "')", where(layer));
     }
     const auto found = tensors.find(tensor);
     if (found == tensors.end()) {
-      fail(ErrorCode::missing_tensor, "weight '" + role + "' names the tensor '" + tensor + "', which the file does not hold",
-           where(layer));
+      fail(ErrorCode::missing_tensor,
+           "weight '" + role + "' names the tensor '" + tensor + "', which the file does not hold", where(layer));
     }
     const DType dtype = found->second.dtype;
     if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16) {
@@ -62,9 +62,10 @@ std::vector<std::string> resolve_weights(const OpDef& op, const LayerSpec& layer
   for (const WeightSpec& spec : op.weights) {
     const auto given = layer.weights.find(spec.role);
     if (given == layer.weights.end() && spec.required) {
-      fail(ErrorCode::missing_tensor, "op '" + layer.op + "' needs the weight '" + std::string(spec.role) + "' of shape " +
-                                          std::string(spec.shape),
-           where(layer));
+      fail(
+          ErrorCode::missing_tensor,
+          "op '" + layer.op + "' needs the weight '" + std::string(spec.role) + "' of shape " + std::string(spec.shape),
+          where(layer));
     }
     resolved.push_back(given == layer.weights.end() ? std::string() : given->second);
   }
@@ -158,8 +159,9 @@ Graph build_graph(std::vector<LayerSpec> layers, const std::string& output, Tens
   for (const LayerSpec& layer : layers) {
     const OpDef* op = known_op(layer);
     if (layer.inputs.size() != static_cast<std::size_t>(op->inputs)) {
-      fail(ErrorCode::bad_graph, "op '" + layer.op + "' takes " + std::to_string(op->inputs) + " input(s), not " +
-                                     std::to_string(layer.inputs.size()),
+      fail(ErrorCode::bad_graph,
+           "op '" + layer.op + "' takes " + std::to_string(op->inputs) + " input(s), not " +
+               std::to_string(layer.inputs.size()),
            where(layer));
     }
     if (layer.op != "input") continue;

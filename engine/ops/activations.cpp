@@ -13,13 +13,20 @@ T activate(const Activation& activation, T x) {
   // Every comparison is written so that NaN takes the branch that returns it.
   const auto clamp = [](T value, T top) { return value <= 0 ? T{0} : value > top ? top : value; };
   switch (activation.kind) {
-    case ActivationKind::none: return x;
-    case ActivationKind::relu: return x <= 0 ? T{0} : x;
-    case ActivationKind::relu6: return clamp(x, T{6});
-    case ActivationKind::leaky_relu: return x < 0 ? alpha * x : x;
-    case ActivationKind::sigmoid: return T{1} / (T{1} + std::exp(-x));
-    case ActivationKind::hard_sigmoid: return clamp(alpha * x + beta, T{1});
-    case ActivationKind::silu: return x / (T{1} + std::exp(-x));
+    case ActivationKind::none:
+      return x;
+    case ActivationKind::relu:
+      return x <= 0 ? T{0} : x;
+    case ActivationKind::relu6:
+      return clamp(x, T{6});
+    case ActivationKind::leaky_relu:
+      return x < 0 ? alpha * x : x;
+    case ActivationKind::sigmoid:
+      return T{1} / (T{1} + std::exp(-x));
+    case ActivationKind::hard_sigmoid:
+      return clamp(alpha * x + beta, T{1});
+    case ActivationKind::silu:
+      return x / (T{1} + std::exp(-x));
   }
   return x;
 }
@@ -32,7 +39,8 @@ namespace ops {
 namespace {
 
 const AttrSpec leaky_attrs[] = {{"alpha", 0.01, false, "slope for negative values, finite"}};
-const AttrSpec hard_attrs[] = {{"alpha", 1.0 / 6.0, false, "slope, finite"}, {"beta", 0.5, false, "value at 0, finite"}};
+const AttrSpec hard_attrs[] = {{"alpha", 1.0 / 6.0, false, "slope, finite"},
+                               {"beta", 0.5, false, "value at 0, finite"}};
 
 Dims infer(const OpShapes& shapes) {
   for (const auto& [name, value] : *shapes.attrs) finite_attr(shapes, name);
@@ -72,7 +80,8 @@ constexpr OpDef activation_op(std::string_view name, std::string_view doc, std::
 
 constinit const OpDef relu = activation_op<ActivationKind::relu>("relu", "max(x, 0)");
 constinit const OpDef relu6 = activation_op<ActivationKind::relu6>("relu6", "min(max(x, 0), 6)");
-constinit const OpDef leaky_relu = activation_op<ActivationKind::leaky_relu>("leaky_relu", "x < 0 ? alpha x : x", leaky_attrs);
+constinit const OpDef leaky_relu =
+    activation_op<ActivationKind::leaky_relu>("leaky_relu", "x < 0 ? alpha x : x", leaky_attrs);
 constinit const OpDef sigmoid = activation_op<ActivationKind::sigmoid>("sigmoid", "1 / (1 + e^-x)");
 constinit const OpDef hard_sigmoid =
     activation_op<ActivationKind::hard_sigmoid>("hard_sigmoid", "min(max(alpha x + beta, 0), 1)", hard_attrs);

@@ -24,8 +24,8 @@ Dims infer_adaptive(const OpShapes& shapes) {
   return checked_dims(shapes, {in.n, output.h, output.w, in.c});
 }
 
-/// y[n,p,q,c] = mean of x[n,h,w,c] over h in [floor(p H / P), ceil((p + 1) H / P)) and w likewise. With P = Q = 1 that is
-/// the global mean.
+/// y[n,p,q,c] = mean of x[n,h,w,c] over h in [floor(p H / P), ceil((p + 1) H / P)) and w likewise. With P = Q = 1 that
+/// is the global mean.
 template <class Acc, class In>
 void reference(const ReferenceArgs<Acc, In>& args) {
   const Dims &in = args.input_dims[0], &out = args.output_dims;

@@ -8,11 +8,16 @@ namespace {
 
 std::string_view type_name(const AttrValue& value) {
   switch (value.index()) {
-    case 0: return "true or false";
-    case 1: return "an integer";
-    case 2: return "a number";
-    case 3: return "a string";
-    default: return "a list of integers";
+    case 0:
+      return "true or false";
+    case 1:
+      return "an integer";
+    case 2:
+      return "a number";
+    case 3:
+      return "a string";
+    default:
+      return "a list of integers";
   }
 }
 

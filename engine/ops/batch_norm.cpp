@@ -20,7 +20,8 @@ const WeightSpec weights[] = {
 };
 
 Dims infer(const OpShapes& shapes) {
-  for (std::size_t i = 0; i < std::size(weights); ++i) expect_per_channel(shapes, i, weights[i].role, shapes.inputs[0].c);
+  for (std::size_t i = 0; i < std::size(weights); ++i)
+    expect_per_channel(shapes, i, weights[i].role, shapes.inputs[0].c);
   if (finite_attr(shapes, "eps") < 0) bad_attribute(shapes, "attribute 'eps' is negative");
   return same_as_input(shapes);
 }
@@ -35,7 +36,8 @@ void reference(const ReferenceArgs<Acc, In>& args) {
     const In* x = args.inputs[0] + i * C;
     Acc* y = args.output + i * C;
     for (std::int64_t c = 0; c < C; ++c) {
-      const Acc normalised = (static_cast<Acc>(x[c]) - static_cast<Acc>(mean[c])) / std::sqrt(static_cast<Acc>(var[c]) + eps);
+      const Acc normalised =
+          (static_cast<Acc>(x[c]) - static_cast<Acc>(mean[c])) / std::sqrt(static_cast<Acc>(var[c]) + eps);
       y[c] = (gamma ? static_cast<Acc>(gamma[c]) : Acc{1}) * normalised + (beta ? static_cast<Acc>(beta[c]) : Acc{0});
     }
   }

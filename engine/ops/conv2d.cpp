@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "base/checked.hpp"
 #include "ops/loop.hpp"
 #include "ops/op_list.hpp"
@@ -29,7 +31,8 @@ Dims infer(const OpShapes& shapes) {
   const std::int64_t K = weight[0], R = weight[1], S = weight[2];
   const std::int64_t groups = int_in_range(shapes, "groups", 1);
   if (in.c % groups != 0) {
-    bad_geometry(shapes, std::to_string(in.c) + " input channels do not divide into " + std::to_string(groups) + " groups");
+    bad_geometry(shapes,
+                 std::to_string(in.c) + " input channels do not divide into " + std::to_string(groups) + " groups");
   }
   if (K % groups != 0) {
     tensor_shape(shapes, "weight of shape " + shape_text(weight) + " has " + std::to_string(K) +
@@ -53,8 +56,8 @@ std::int64_t macs(const OpShapes& shapes, const Dims& output) {
   return count;
 }
 
-/// y[n,p,q,k] = bias[k] + sum over r, s, c of x[n, p stride - pad + r dilation, q stride - pad + s dilation, c] w[k,r,s,c],
-/// where c runs over the channels of k's group and x is 0 outside.
+/// y[n,p,q,k] = bias[k] + sum over r, s, c of x[n, p stride - pad + r dilation, q stride - pad + s dilation, c]
+/// w[k,r,s,c], where c runs over the channels of k's group and x is 0 outside.
 template <class Acc, class In>
 void reference(const ReferenceArgs<Acc, In>& args) {
   const Dims& in = args.input_dims[0];

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "base/checked.hpp"
 #include "ops/loop.hpp"
 #include "ops/op_list.hpp"

@@ -14,7 +14,8 @@ const AttrSpec attrs[] = {
 Dims infer(const OpShapes& shapes) {
   const Dims& in = shapes.inputs[0];
   const std::string& order = string_attr(*shapes.attrs, "order");
-  if (order != "nhwc" && order != "nchw") bad_attribute(shapes, "attribute 'order' is '" + order + "'", "use nhwc or nchw");
+  if (order != "nhwc" && order != "nchw")
+    bad_attribute(shapes, "attribute 'order' is '" + order + "'", "use nhwc or nchw");
   return checked_dims(shapes, {in.n, 1, 1, in.h * in.w * in.c});
 }
 

@@ -25,8 +25,8 @@ void run(const OpDef& op, void (*loop)(const ReferenceArgs<Acc, In>&), const Ref
          const ReferenceEpilogue<Acc, In>& epilogue) {
   if (!loop) fail(ErrorCode::unsupported, "op '" + std::string(op.name) + "' has no reference loop");
   loop(args);
-  const bool empty = !epilogue.scale && !epilogue.shift && !epilogue.residual &&
-                     epilogue.activation.kind == ActivationKind::none;
+  const bool empty =
+      !epilogue.scale && !epilogue.shift && !epilogue.residual && epilogue.activation.kind == ActivationKind::none;
   if (!empty) apply(epilogue, args.output_dims, args.output);
 }
 

@@ -9,7 +9,8 @@ namespace resnet::ops {
 
 namespace {
 
-/// y[...,c] = e^(x[...,c] - m) / sum over c' of e^(x[...,c'] - m), m = the largest x[...,c'], so that no power overflows.
+/// y[...,c] = e^(x[...,c] - m) / sum over c' of e^(x[...,c'] - m), m = the largest x[...,c'], so that no power
+/// overflows.
 template <class Acc, class In>
 void reference(const ReferenceArgs<Acc, In>& args) {
   const std::int64_t C = args.output_dims.c, positions = args.output_dims.elements() / C;

@@ -21,9 +21,9 @@ struct Window {
 /// input and an R x S kernel.
 ///
 /// padding "explicit": pads are [top, left, bottom, right]; "valid": none; "same": output = ceil(input / stride) with
-/// total = max((output - 1) stride + (kernel - 1) dilation + 1 - input, 0), the odd one after; "same_lower": the odd one
-/// before. ceil_mode rounds the output up as PyTorch does: the last window must start inside the input or the padding
-/// before it.
+/// total = max((output - 1) stride + (kernel - 1) dilation + 1 - input, 0), the odd one after; "same_lower": the odd
+/// one before. ceil_mode rounds the output up as PyTorch does: the last window must start inside the input or the
+/// padding before it.
 /// @throws Error bad_attribute, bad_geometry (kernel larger than the padded input)
 Window resolve_window(const OpShapes& shapes, std::int64_t R, std::int64_t S);
 

@@ -57,15 +57,16 @@ std::vector<std::vector<double>> interpret_nodes(const Graph& graph, const Weigh
     if (!node.epilogue.affine.empty()) epilogue.scale = affine.scale.data(), epilogue.shift = affine.shift.data();
     if (node.epilogue.residual) epilogue.residual = values[static_cast<std::size_t>(node.inputs.back())].data();
     epilogue.activation = node.epilogue.activation;
-    run_reference_node(*node.op,
-                       {&node.attrs, inputs, view.inputs, tensors, view.weights, values[i].data(), shapes[i]}, epilogue);
+    run_reference_node(*node.op, {&node.attrs, inputs, view.inputs, tensors, view.weights, values[i].data(), shapes[i]},
+                       epilogue);
   }
   return values;
 }
 
 }  // namespace
 
-Values interpret(const Graph& graph, const WeightMap& weights, const Dims& input_dims, const std::vector<float>& input) {
+Values interpret(const Graph& graph, const WeightMap& weights, const Dims& input_dims,
+                 const std::vector<float>& input) {
   std::vector<std::vector<double>> nodes = interpret_nodes(graph, weights, input_dims, input);
   Values values;
   for (NodeId id = 0; id < graph.size(); ++id) {

@@ -82,9 +82,9 @@ std::string Builder::weight(const std::string& name, Ints shape, std::int64_t lo
   for (const std::int64_t extent : shape) count *= extent;
   std::vector<float> values;
   for (std::int64_t i = 0; i < count; ++i) {
-    const double value = options_.exact
-                             ? static_cast<double>(pick(low, high))
-                             : static_cast<double>(low) + static_cast<double>(high - low) * static_cast<double>(pick(0, 1000)) / 1000;
+    const double value = options_.exact ? static_cast<double>(pick(low, high))
+                                        : static_cast<double>(low) + static_cast<double>(high - low) *
+                                                                         static_cast<double>(pick(0, 1000)) / 1000;
     values.push_back(static_cast<float>(value));
   }
   network_.tensors[name] = {DType::f32, std::move(shape)};
@@ -217,10 +217,11 @@ Value Builder::squeeze_block(const Value& x) {
 Value Builder::grouped_block(const Value& x) {
   const std::int64_t groups = x.dims.c % 2 == 0 && chance(50) ? 2 : x.dims.c;
   const std::int64_t dilation = pick(1, 2);
-  return maybe_activation(
-      conv_norm(x, groups * pick(1, 2), 3, 1,
-                {{"groups", groups}, {"dilation", Ints{dilation, dilation}}, {"padding", Text(chance(50) ? "same" : "same_lower")}}),
-      80);
+  return maybe_activation(conv_norm(x, groups * pick(1, 2), 3, 1,
+                                    {{"groups", groups},
+                                     {"dilation", Ints{dilation, dilation}},
+                                     {"padding", Text(chance(50) ? "same" : "same_lower")}}),
+                          80);
 }
 
 Value Builder::padded_block(const Value& x) {
@@ -233,7 +234,8 @@ Value Builder::padded_block(const Value& x) {
     return keep_bits(layer("max_pool", {padded}, {{"kernel", Ints{2, 2}}, {"stride", Ints{1, 1}}}, dims), padded);
   }
   const bool shared = chance(25);
-  const Value y = conv_norm(padded, pick(1, 6), 1, pick(1, 2), {{"padding", one_of<Text>({"valid", "same", "same_lower"})}});
+  const Value y =
+      conv_norm(padded, pick(1, 6), 1, pick(1, 2), {{"padding", one_of<Text>({"valid", "same", "same_lower"})}});
   if (!shared) return conv_norm(y, pick(1, 6), 3, 1);
   const Value z = conv_norm(padded, y.dims.c, 1, 1, {{"padding", Text("valid")}});
   return z.dims == y.dims ? add(y, z) : z;
@@ -249,7 +251,8 @@ Value Builder::shared_block(const Value& x) {
 
 Value Builder::pool_block(const Value& x) {
   const bool max = chance(50);
-  AttrMap attrs{{"kernel", Ints{2, 2}}, {"stride", Ints{2, 2}}, {"padding", Text("explicit")}, {"pads", Ints{0, 0, 0, 0}}};
+  AttrMap attrs{
+      {"kernel", Ints{2, 2}}, {"stride", Ints{2, 2}}, {"padding", Text("explicit")}, {"pads", Ints{0, 0, 0, 0}}};
   if (max || !options_.exact) attrs["ceil_mode"] = chance(50);
   if (max || !options_.exact) attrs["pads"] = Ints{1, 0, 0, 1};
   const std::string op = max ? "max_pool" : "avg_pool";
@@ -265,8 +268,8 @@ Value Builder::head(Value x) {
   const int kind = static_cast<int>(pick(0, 5));
   if (kind == 0) return x;
   if (kind == 5) {
-    const bool even = x.dims.h % 2 == 0 && x.dims.w % 2 == 0 &&
-                      std::has_single_bit(static_cast<std::uint64_t>(x.dims.h * x.dims.w));
+    const bool even =
+        x.dims.h % 2 == 0 && x.dims.w % 2 == 0 && std::has_single_bit(static_cast<std::uint64_t>(x.dims.h * x.dims.w));
     const std::int64_t output = even || !options_.exact ? 2 : 1;  // bins of 2^k values
     x = layer("adaptive_avg_pool", {x}, {{"output", Ints{output, output}}}, {1, output, output, x.dims.c});
     x = layer("flatten", {x}, {{"order", Text("nchw")}}, {1, 1, 1, output * output * x.dims.c});
@@ -274,7 +277,10 @@ Value Builder::head(Value x) {
     x = layer("global_avg_pool", {x}, {}, {1, 1, 1, x.dims.c});
     if (kind == 4) x = layer("flatten", {x}, {{"order", Text(chance(50) ? "nchw" : "nhwc")}}, x.dims);
   } else {
-    if (kind == 2) x = keep_bits(layer("max_pool", {x}, {{"kernel", Ints{2, 2}}, {"stride", Ints{1, 1}}, {"padding", Text("same")}}, x.dims), x);
+    if (kind == 2)
+      x = keep_bits(
+          layer("max_pool", {x}, {{"kernel", Ints{2, 2}}, {"stride", Ints{1, 1}}, {"padding", Text("same")}}, x.dims),
+          x);
     const Dims dims{1, 1, 1, x.dims.h * x.dims.w * x.dims.c};
     x = keep_bits(layer("flatten", {x}, {{"order", Text(chance(70) ? "nchw" : "nhwc")}}, dims), x);
   }
@@ -305,13 +311,20 @@ RandomNetwork Builder::build() {
     if (x.magnitude > 10) x = activation(x);
     if (!room(x, 3)) break;
     const auto kind = pick(0, 6);
-    if (kind == 0 || x.dims.h < 2 || x.dims.w < 2) x = residual_block(x);
-    else if (kind == 1) x = preactivation_block(x);
-    else if (kind == 2) x = power_of_two && fits(2 * (x.magnitude + 12), 2 * (x.fraction + 10)) ? squeeze_block(x) : residual_block(x);
-    else if (kind == 3) x = grouped_block(x);
-    else if (kind == 4) x = padded_block(x);
-    else if (kind == 5) x = shared_block(x);
-    else x = pool_block(x);
+    if (kind == 0 || x.dims.h < 2 || x.dims.w < 2)
+      x = residual_block(x);
+    else if (kind == 1)
+      x = preactivation_block(x);
+    else if (kind == 2)
+      x = power_of_two && fits(2 * (x.magnitude + 12), 2 * (x.fraction + 10)) ? squeeze_block(x) : residual_block(x);
+    else if (kind == 3)
+      x = grouped_block(x);
+    else if (kind == 4)
+      x = padded_block(x);
+    else if (kind == 5)
+      x = shared_block(x);
+    else
+      x = pool_block(x);
     if (chance(15)) x = identity(x);
     if (chance(10)) activation(x);  // a dead layer
   }

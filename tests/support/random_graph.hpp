@@ -32,8 +32,9 @@ struct RandomNetworkOptions {
   int blocks = 4;  ///< at most
 };
 
-/// A network of residual, pre-activation, squeeze-and-excitation, grouped, dilated, padded and pooled blocks with shared
-/// values, dropouts, dead layers and one of several heads; in file order or shuffled. A function of the seed alone.
+/// A network of residual, pre-activation, squeeze-and-excitation, grouped, dilated, padded and pooled blocks with
+/// shared values, dropouts, dead layers and one of several heads; in file order or shuffled. A function of the seed
+/// alone.
 RandomNetwork random_network(std::uint64_t seed, const RandomNetworkOptions& options = {});
 
 }  // namespace resnet::test

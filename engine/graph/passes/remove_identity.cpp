@@ -11,8 +11,9 @@ namespace {
 
 /// Per node: whether its value is N x 1 x 1 x C at every input size.
 std::vector<bool> single_positions(const Graph& graph) {
-  constexpr std::array keeps_size{std::string_view("batch_norm"), std::string_view("scale_shift"), std::string_view("add"),
-                                  std::string_view("mul"),        std::string_view("softmax"),     std::string_view("identity")};
+  constexpr std::array keeps_size{std::string_view("batch_norm"), std::string_view("scale_shift"),
+                                  std::string_view("add"),        std::string_view("mul"),
+                                  std::string_view("softmax"),    std::string_view("identity")};
   std::vector<bool> single;
   for (const Node& node : graph.nodes) {
     const std::string_view op = node.op->name;
@@ -39,8 +40,8 @@ Graph remove_identity(Graph graph, const PassOptions& options) {
     source[static_cast<std::size_t>(id)] = id;
     Node& node = graph.node(id);
     for (NodeId& input : node.inputs) input = source[static_cast<std::size_t>(input)];
-    const bool copies = node.op->name == "identity" ||
-                        (node.op->name == "flatten" && single[static_cast<std::size_t>(node.inputs[0])]);
+    const bool copies =
+        node.op->name == "identity" || (node.op->name == "flatten" && single[static_cast<std::size_t>(node.inputs[0])]);
     if (!copies) continue;
     Node& producer = graph.node(node.inputs[0]);
     if (options.keep.contains(node.value_name()) || options.keep.contains(producer.value_name())) continue;

@@ -13,7 +13,11 @@ using Ints = std::vector<std::int64_t>;
 /// input 8x8x3 -> conv (3 -> 4) -> bn -> relu -> pool -> fc (4 -> 5), as a list that cases modify.
 struct Network {
   std::vector<LayerSpec> layers{
-      {"data", "input", {}, {{"channels", std::int64_t{3}}, {"height", std::int64_t{8}}, {"width", std::int64_t{8}}}, {}},
+      {"data",
+       "input",
+       {},
+       {{"channels", std::int64_t{3}}, {"height", std::int64_t{8}}, {"width", std::int64_t{8}}},
+       {}},
       {"conv", "conv2d", {"data"}, {{"padding", std::string("same")}}, {{"weight", "conv.w"}, {"bias", "conv.b"}}},
       {"bn", "batch_norm", {"conv"}, {{"eps", 0.5}}, {{"mean", "bn.m"}, {"var", "bn.v"}}},
       {"relu", "relu", {"bn"}, {}, {}},
@@ -22,8 +26,11 @@ struct Network {
   };
   std::string output = "fc";
   TensorTable tensors{
-      {"conv.w", {DType::f32, {4, 3, 3, 3}}}, {"conv.b", {DType::f32, {4}}}, {"bn.m", {DType::f32, {4}}},
-      {"bn.v", {DType::f32, {4}}},            {"fc.w", {DType::f16, {5, 4}}},
+      {"conv.w", {DType::f32, {4, 3, 3, 3}}},
+      {"conv.b", {DType::f32, {4}}},
+      {"bn.m", {DType::f32, {4}}},
+      {"bn.v", {DType::f32, {4}}},
+      {"fc.w", {DType::f16, {5, 4}}},
   };
 
   LayerSpec& layer(std::string_view name) {
@@ -114,7 +121,8 @@ TEST_P(BadGraph, IsRefusedWithItsCodeAndPlace) {
 constexpr std::int64_t huge = std::int64_t{1} << 40;
 
 const BadCase bad_cases[] = {
-    {"DuplicateName", [](Network& n) { n.layer("relu").name = "bn"; }, ErrorCode::bad_graph, "layer 'bn'", "two layers"},
+    {"DuplicateName", [](Network& n) { n.layer("relu").name = "bn"; }, ErrorCode::bad_graph, "layer 'bn'",
+     "two layers"},
     {"EmptyName", [](Network& n) { n.layer("relu").name = ""; }, ErrorCode::bad_graph, "layer number 3", "no name"},
     {"UnknownOp", [](Network& n) { n.layer("relu").op = "gelu"; }, ErrorCode::unknown_layer, "layer 'relu'", "'gelu'"},
     {"InternalOp", [](Network& n) { n.layer("relu").op = "scale_shift"; }, ErrorCode::unknown_layer, "layer 'relu'",
@@ -149,24 +157,42 @@ const BadCase bad_cases[] = {
      ErrorCode::missing_tensor, "layer 'bn'", "needs the weight 'mean'"},
     {"TensorMissing", [](Network& n) { n.tensors.erase("conv.b"); }, ErrorCode::missing_tensor, "layer 'conv'",
      "'conv.b'"},
-    {"TensorUnused", [](Network& n) { n.tensors["extra"] = {DType::i64, {1}}; }, ErrorCode::unused_tensor,
-     "tensor 'extra'", "no layer"},
+    {"TensorUnused",
+     [](Network& n) {
+       n.tensors["extra"] = {DType::i64, {1}};
+     },
+     ErrorCode::unused_tensor, "tensor 'extra'", "no layer"},
     {"TensorOfIntegers", [](Network& n) { n.tensors["conv.b"].dtype = DType::i32; }, ErrorCode::bad_dtype,
      "layer 'conv'", "'conv.b'"},
-    {"WeightOfWrongRank", [](Network& n) { n.tensors["conv.w"].shape = {4, 27}; }, ErrorCode::tensor_shape,
-     "layer 'conv'", "[4, 27]"},
-    {"WeightOfNoExtent", [](Network& n) { n.tensors["conv.w"].shape = {4, 0, 3, 3}; }, ErrorCode::tensor_shape,
-     "layer 'conv'", "[4, 0, 3, 3]"},
-    {"WeightOfWrongChannels", [](Network& n) { n.tensors["conv.w"].shape = {4, 3, 3, 5}; }, ErrorCode::bad_geometry,
-     "layer 'conv'", "takes 5"},
+    {"WeightOfWrongRank",
+     [](Network& n) {
+       n.tensors["conv.w"].shape = {4, 27};
+     },
+     ErrorCode::tensor_shape, "layer 'conv'", "[4, 27]"},
+    {"WeightOfNoExtent",
+     [](Network& n) {
+       n.tensors["conv.w"].shape = {4, 0, 3, 3};
+     },
+     ErrorCode::tensor_shape, "layer 'conv'", "[4, 0, 3, 3]"},
+    {"WeightOfWrongChannels",
+     [](Network& n) {
+       n.tensors["conv.w"].shape = {4, 3, 3, 5};
+     },
+     ErrorCode::bad_geometry, "layer 'conv'", "takes 5"},
     {"BiasOfWrongSize", [](Network& n) { n.tensors["conv.b"].shape = {3}; }, ErrorCode::tensor_shape, "layer 'conv'",
      "'bias' has shape [3] instead of [4]"},
     {"BatchNormOfWrongSize", [](Network& n) { n.tensors["bn.v"].shape = {5}; }, ErrorCode::tensor_shape, "layer 'bn'",
      "'var' has shape [5] instead of [4]"},
-    {"DenseOfWrongSize", [](Network& n) { n.tensors["fc.w"].shape = {5, 16}; }, ErrorCode::bad_geometry, "layer 'fc'",
-     "4 features"},
-    {"UnknownAttribute", [](Network& n) { n.layer("conv").attrs["strides"] = Ints{2, 2}; }, ErrorCode::bad_attribute,
-     "layer 'conv'", "'strides'"},
+    {"DenseOfWrongSize",
+     [](Network& n) {
+       n.tensors["fc.w"].shape = {5, 16};
+     },
+     ErrorCode::bad_geometry, "layer 'fc'", "4 features"},
+    {"UnknownAttribute",
+     [](Network& n) {
+       n.layer("conv").attrs["strides"] = Ints{2, 2};
+     },
+     ErrorCode::bad_attribute, "layer 'conv'", "'strides'"},
     {"AttributeOfWrongType", [](Network& n) { n.layer("conv").attrs["stride"] = std::int64_t{2}; },
      ErrorCode::bad_attribute, "layer 'conv'", "a list of integers"},
     {"AttributeMissing", [](Network& n) { n.layer("data").attrs.erase("width"); }, ErrorCode::bad_attribute,
@@ -178,7 +204,10 @@ const BadCase bad_cases[] = {
      ErrorCode::overflow, "layer 'data'", "64 bits"},
     {"AxisBeyondTheLimit", [](Network& n) { n.layer("data").attrs["height"] = huge; }, ErrorCode::limit_exceeded,
      "layer 'data'", "2^31 - 1"},
-    {"StrideBeyondTheLimit", [](Network& n) { n.layer("conv").attrs["stride"] = Ints{huge, 1}; },
+    {"StrideBeyondTheLimit",
+     [](Network& n) {
+       n.layer("conv").attrs["stride"] = Ints{huge, 1};
+     },
      ErrorCode::bad_attribute, "layer 'conv'", "'stride'"},
     {"DeadLayerThatDoesNotFit",
      [](Network& n) {
@@ -199,9 +228,7 @@ TEST(InferShapes, FollowsTheBatchAndTheInputSize) {
   EXPECT_EQ(shapes[5], (Dims{3, 1, 1, 5}));
 }
 
-TEST(InferShapes, RefusesABatchOfNoImages) {
-  EXPECT_THROW(infer_shapes(Network{}.build(), 0, 8, 8), Error);
-}
+TEST(InferShapes, RefusesABatchOfNoImages) { EXPECT_THROW(infer_shapes(Network{}.build(), 0, 8, 8), Error); }
 
 TEST(NodeMacs, CountsConvolutionsAndDenseLayers) {
   const Graph graph = Network{}.build();

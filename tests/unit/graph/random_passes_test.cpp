@@ -60,7 +60,9 @@ class Rewritten {
       ASSERT_TRUE(std::isfinite(expected[i])) << name << "[" << i << "], seed " << seed_;
       ASSERT_LE(std::abs(actual[i] - expected[i]), tolerance * norm)
           << name << "[" << i << "] is " << actual[i] << " instead of " << expected[i] << ", seed " << seed_
-          << "\nbefore:\n" << text(before_, dims_) << "after:\n" << text(after, dims_);
+          << "\nbefore:\n"
+          << text(before_, dims_) << "after:\n"
+          << text(after, dims_);
     }
   }
 
@@ -162,7 +164,8 @@ TEST(EveryPass, KeepsTheOutputsAtOtherInputSizes) {
     }
     // Means over other than 2^k values are rounded.
     const std::vector<double> actual = interpret_output(after, network.weights, dims, input);
-    for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(actual[i], expected[i], 1e-9 * (1 + std::abs(expected[i]))) << seed;
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      ASSERT_NEAR(actual[i], expected[i], 1e-9 * (1 + std::abs(expected[i]))) << seed;
   }
 }
 
@@ -176,8 +179,10 @@ TEST(EveryPass, LeavesKeptValuesVisible) {
     }
     const Graph after = optimise_fully(test.before(), test.dims(), options);
     for (const std::string& name : options.keep) {
-      EXPECT_TRUE(std::any_of(after.nodes.begin(), after.nodes.end(), [&](const Node& node) { return node.value_name() == name; }))
-          << name << " vanished, seed " << seed << "\n" << text(after, test.dims());
+      EXPECT_TRUE(std::any_of(after.nodes.begin(), after.nodes.end(),
+                              [&](const Node& node) { return node.value_name() == name; }))
+          << name << " vanished, seed " << seed << "\n"
+          << text(after, test.dims());
     }
     test.expect_same(after, 0);
     if (HasFailure()) return;
@@ -198,7 +203,8 @@ TEST(EveryPass, KeepsTheOrderTopologicalAndEveryLayerAccountedFor) {
     }
     for (const Node& node : test.before().nodes) {
       const bool at_input = node.op->name == "identity" && node.inputs[0] == 0;  // its value is the input itself
-      ASSERT_EQ(layers.count(node.name), at_input ? 0u : 1u) << node.name << ", seed " << seed << "\n" << text(after, test.dims());
+      ASSERT_EQ(layers.count(node.name), at_input ? 0u : 1u) << node.name << ", seed " << seed << "\n"
+                                                             << text(after, test.dims());
     }
   }
 }
