@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <set>
@@ -273,6 +275,29 @@ TEST(OpTable, HoldsEveryOpOnceWithAllThatItNeeds) {
   }
   EXPECT_EQ(names.size(), 21u);
   EXPECT_EQ(find_op("conv3d"), nullptr);
+}
+
+TEST(OpTable, IsDocumentedWordByWord) {
+  std::ifstream file(RESNET_SOURCE_DIR "/docs/ops.md");
+  const Text page{std::istreambuf_iterator<char>(file), {}};
+  // An op's section goes to the next heading of its level; the activations share one.
+  const auto section = [&](std::string_view op) {
+    std::size_t start = page.find("\n## " + Text(op) + "\n");
+    if (start == Text::npos && page.find("\n| " + Text(op) + " |") != Text::npos)
+      start = page.find("\n## Activations\n");
+    return start == Text::npos ? Text() : page.substr(start, page.find("\n## ", start + 1) - start);
+  };
+  for (const OpDef* op : op_table()) {
+    Text text = section(op->name);
+    EXPECT_FALSE(text.empty()) << "docs/ops.md has no section about " << op->name;
+    if (op->name == "avg_pool") text += section("max_pool");
+    for (const AttrSpec& attr : op->attrs) EXPECT_NE(text.find(attr.name), Text::npos) << op->name << ": " << attr.name;
+    for (const WeightSpec& weight : op->weights) {
+      EXPECT_NE(text.find("`" + Text(weight.role) + "` " + Text(weight.shape.substr(0, weight.shape.find(']') + 1))),
+                Text::npos)
+          << op->name << ": " << weight.role;
+    }
+  }
 }
 
 }  // namespace
