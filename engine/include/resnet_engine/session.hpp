@@ -27,11 +27,11 @@ enum class Retain : std::uint8_t {
 struct SessionOptions {
   std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:N" or "reference"; only "auto" falls back, and says why
   Precision precision = Precision::fp32;
-  std::map<std::string, Precision> layer_precision;  ///< overrides per source layer name
+  std::map<std::string, Precision> layer_precision = {};  ///< overrides per source layer name
   int threads = 0;                                   ///< CPU threads; 0 = physical cores
   bool deterministic = false;  ///< also independent of batch size and of the position in the batch
   Retain retain = Retain::none;
-  std::vector<std::string> retain_names;
+  std::vector<std::string> retain_names = {};
   int max_plans = 8;  ///< plans for different (N, H, W) kept at once, least recently used dropped
 };
 
