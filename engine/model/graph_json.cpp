@@ -29,21 +29,31 @@ AttrValue parse_attribute(const Json& json, const std::string& layer, std::strin
   return integers;
 }
 
+const std::string& parse_name(const Json& json, const std::string& where) {
+  const std::string& name = json.as_string(where);
+  check_name(name, where);
+  return name;
+}
+
 LayerSpec parse_layer(const Json& json, std::size_t index, std::string_view where) {
   std::string layer = std::string(where) + ": layer number " + std::to_string(index);
   LayerSpec spec;
-  spec.name = json.at("name", layer).as_string(layer);
+  spec.name = parse_name(json.at("name", layer), layer);
   layer = place(where, "layer", spec.name);
-  spec.op = json.at("op", layer).as_string(layer);
+  spec.op = parse_name(json.at("op", layer), layer);
   for (const auto& [key, value] : json.as_object()) {
     if (key == "inputs") {
-      for (const Json& input : value.as_array(layer)) spec.inputs.push_back(input.as_string(layer));
+      for (const Json& input : value.as_array(layer)) spec.inputs.push_back(parse_name(input, layer));
     } else if (key == "attrs") {
       for (const auto& [name, attribute] : value.as_object(layer)) {
+        check_name(name, layer);
         spec.attrs.emplace(name, parse_attribute(attribute, layer, name));
       }
     } else if (key == "weights") {
-      for (const auto& [role, tensor] : value.as_object(layer)) spec.weights.emplace(role, tensor.as_string(layer));
+      for (const auto& [role, tensor] : value.as_object(layer)) {
+        check_name(role, layer);
+        spec.weights.emplace(role, parse_name(tensor, layer));
+      }
     } else if (key != "name" && key != "op") {
       fail(ErrorCode::bad_header, "unknown key " + quoted(key), layer);
     }
@@ -89,7 +99,7 @@ LayerList parse_layers(std::string_view text, std::string_view where) {
     if (key != "output" && key != "layers") fail(ErrorCode::bad_header, "unknown key " + quoted(key), where);
   }
   LayerList list;
-  list.output = json.at("output", where).as_string(where);
+  list.output = parse_name(json.at("output", where), std::string(where));
   const Json::Array& layers = json.at("layers", where).as_array(where);
   if (layers.size() > max_layers) {
     fail(ErrorCode::limit_exceeded, std::to_string(layers.size()) + " layers, at most " + std::to_string(max_layers),

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
@@ -128,12 +127,8 @@ std::uint64_t tensor_bytes(const StoredTensor& tensor, const std::string& where)
 /// One entry of the header; `data_start` is the file offset that the stored offsets count from.
 StoredTensor read_tensor(const std::string& name, const Json& json, std::uint64_t data_start, const std::string& file) {
   const std::string where = place(file, "tensor", name);
-  const bool printable =
-      std::none_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (name.empty() || name.size() > max_name_bytes || !printable) {
-    fail(ErrorCode::bad_header,
-         "tensor names have 1 to " + std::to_string(max_name_bytes) + " bytes and no control characters", where);
-  }
+  check_name(name, where);
+  if (name.empty()) fail(ErrorCode::bad_header, "the name is empty", where);
   for (const auto& [key, value] : json.as_object(where)) {
     if (key != "dtype" && key != "shape" && key != "data_offsets") {
       fail(ErrorCode::bad_header, "unknown key " + quoted(key), where);
@@ -251,14 +246,6 @@ void read_texts(ModelHeader& header, const std::string& file) {
   document(key_ranges, [](const Json& json, const std::string& where) { (void)json.as_object(where); });
 }
 
-std::unordered_set<std::string> tensors_used(const std::vector<LayerSpec>& layers) {
-  std::unordered_set<std::string> used;
-  for (const LayerSpec& layer : layers) {
-    for (const auto& [role, tensor] : layer.weights) used.insert(tensor);
-  }
-  return used;
-}
-
 /// build_graph() and infer_shapes() know layers, not files.
 template <class Work>
 auto with_file_name(const std::string& file, const Work& work) {
@@ -274,15 +261,8 @@ void read_graph(ModelHeader& header, const std::string& file) {
   LayerList list = parse_layers(required(header.metadata, key_graph, file), file + ": " + std::string(key_graph));
   TensorTable table;
   for (const StoredTensor& tensor : header.tensors) table.emplace(tensor.name, TensorInfo{tensor.dtype, tensor.shape});
-  const std::unordered_set<std::string> used = tensors_used(list.layers);
-  // A misspelt tensor name makes one tensor missing and another unused; the missing one is the better message.
   header.graph =
       with_file_name(file, [&] { return build_graph(std::move(list.layers), list.output, std::move(table)); });
-  for (const StoredTensor& tensor : header.tensors) {
-    if (!used.contains(tensor.name)) {
-      fail(ErrorCode::unused_tensor, "no layer uses it", place(file, "tensor", tensor.name));
-    }
-  }
 }
 
 void check_labels(const ModelHeader& header, const std::string& file) {

@@ -20,7 +20,7 @@ inline constexpr int max_json_depth = 64;
 inline constexpr std::size_t max_layers = 10'000;
 inline constexpr std::size_t max_tensor_rank = 8;
 inline constexpr std::int64_t max_tensor_elements = std::int64_t{1} << 40;
-inline constexpr std::size_t max_name_bytes = 1024;  ///< of a tensor's name
+inline constexpr std::size_t max_name_bytes = 1024;  ///< of a layer or tensor
 
 /// CRC-32C (Castagnoli, reflected 0x82F63B78, initial and final xor 0xFFFFFFFF) of more bytes after `crc` (0 to start).
 std::uint32_t crc32c(std::uint32_t crc, std::span<const std::byte> bytes) noexcept;
