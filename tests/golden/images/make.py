@@ -327,12 +327,16 @@ def decode_record(name):
 
 def exif_cases():
     """ImageOps.exif_transpose of one JPEG for all orientations; the tests put the segment in themselves."""
-    image = Image.open(HERE / "baseline-422.jpg")
+    jpeg = (HERE / "baseline-422.jpg").read_bytes()
     records = []
     for orientation in range(1, 9):
-        image.getexif()[0x0112] = orientation
-        turned = ImageOps.exif_transpose(image.convert("RGB"))
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        segment = exif.tobytes()  # begins with "Exif\0\0"
+        marked = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
+        turned = ImageOps.exif_transpose(Image.open(io.BytesIO(marked))).convert("RGB")
         records.append([orientation, turned.height, turned.width, crc(np.asarray(turned))])
+    assert len({record[3] for record in records}) == 8
     return records
 
 
