@@ -76,7 +76,7 @@ struct Implementation {
   Support (*supports)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
   /// Paper model of its time.
   double (*estimate_us)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
-  /// Descriptors it wants; null = exactly those of the problem.
+  /// Descriptors it wants; null = exactly those of the problem, which then comes with plain ones only.
   StepDescs (*descs)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
   /// Aliases; null = none.
   std::vector<AliasRule> (*aliases)(const StepProblem& problem) = nullptr;

@@ -148,6 +148,8 @@ class Search {
   /// The entry's answers to the forms that arrive and to canonical ones.
   std::vector<const Offer*> offers(const State& state, const Candidate& candidate) {
     if (!candidate.refusal.empty()) return {};
+    // Who says nothing about descriptors has not thought of private ones.
+    if (candidate.implementation->descs == nullptr) return {&table_.offer(candidate, candidate.problem.input_descs)};
     std::vector<ValueDesc> arriving = candidate.problem.input_descs;
     for (std::size_t i = 0; i < arriving.size(); ++i) {
       const LiveValue* live = state.find(candidate.problem.inputs[i]);

@@ -48,8 +48,9 @@ struct ChosenStep {
 /// execution order. A conversion is a step without nodes whose one input and output are the same value; it stands right
 /// before the first step that needs the form, or right after the producer of a retained value or of the output.
 /// The plan's input arrives and its output leaves as plain NHWC f32; values that are retained exist as plain NHWC.
-/// An entry is asked twice where its inputs do not arrive in canonical form (plain NHWC in the type of the precision):
-/// with the descriptors as they arrive and with canonical ones. The cheaper answer counts, conversions included.
+/// An entry with descs() is asked twice where its inputs do not arrive in canonical form (plain NHWC in the type of the
+/// precision): with the descriptors as they arrive and with canonical ones. The cheaper answer counts, conversions
+/// included.
 /// Pure. @throws Error unsupported that names the node and every refusal when a node has no entry
 std::vector<ChosenStep> select_steps(const Graph& graph, const std::vector<Dims>& shapes,
                                      std::span<const Implementation* const> implementations,
