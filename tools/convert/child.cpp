@@ -1,0 +1,228 @@
+#include "convert/child.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <span>
+
+#include "base/check.hpp"
+#include "base/json.hpp"
+#include "common/text.hpp"
+#include "convert/sandbox.hpp"
+
+namespace resnet::convert {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// The child writes one frame: this header, then the report, then the data.
+struct FrameHeader {
+  std::uint64_t failed = 0;  ///< 1: the report is an error
+  std::uint64_t report_bytes = 0, data_bytes = 0;
+};
+
+bool write_all(int fd, const void* data, std::size_t bytes) {
+  const auto* at = static_cast<const std::byte*>(data);
+  while (bytes > 0) {
+    const ssize_t done = ::write(fd, at, bytes);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return false;
+    at += done;
+    bytes -= static_cast<std::size_t>(done);
+  }
+  return true;
+}
+
+bool write_frame(int fd, bool failed, const std::string& report, std::span<const std::byte> data) {
+  const FrameHeader header{failed ? 1u : 0u, report.size(), data.size()};
+  return write_all(fd, &header, sizeof header) && write_all(fd, report.data(), report.size()) &&
+         write_all(fd, data.data(), data.size());
+}
+
+std::string error_json(ErrorCode code, const std::string& message, const std::string& where, const std::string& next) {
+  Json json = Json::object();
+  json.set("code", static_cast<int>(code))
+      .set("message", tools::to_utf8(message))
+      .set("where", tools::to_utf8(where))
+      .set("next", tools::to_utf8(next));
+  return json.dump();
+}
+
+[[noreturn]] void child_main(const std::function<ChildResult()>& work, const ChildLimits& limits, std::vector<int> keep,
+                             int out) {
+  bool written = false;
+  try {
+    keep.push_back(out);
+    enter_sandbox({limits.memory_bytes, limits.cpu_seconds}, std::move(keep));
+    const ChildResult result = work();
+    written = write_frame(out, false, result.report, result.data);
+  } catch (const Error& error) {
+    written = write_frame(out, true, error_json(error.code(), error.message(), error.where(), error.next()), {});
+  } catch (const std::bad_alloc&) {
+    written = write_frame(out, true,
+                          error_json(ErrorCode::import_failed,
+                                     "needs more than the " + std::to_string(limits.memory_bytes >> 20) +
+                                         " MiB of memory that a file of its size may take",
+                                     "", "the file is damaged or was made to exhaust memory"),
+                          {});
+  } catch (const std::exception& error) {
+    written = write_frame(out, true, error_json(ErrorCode::import_failed, error.what(), "", ""), {});
+  }
+  ::_exit(written ? 0 : 1);
+}
+
+/// Kills and reaps the child, whatever happens.
+class ChildProcess {
+ public:
+  explicit ChildProcess(pid_t pid) : pid_(pid) {}
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+  ~ChildProcess() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    wait();
+  }
+  int wait() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return status;
+  }
+
+ private:
+  pid_t pid_;
+};
+
+class Pipe {
+ public:
+  Pipe() {
+    if (::pipe2(ends_, O_CLOEXEC) != 0) fail(ErrorCode::out_of_memory, std::strerror(errno), "pipe");
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  ~Pipe() {
+    close_end(0);
+    close_end(1);
+  }
+  int read_end() const { return ends_[0]; }
+  int write_end() const { return ends_[1]; }
+  void close_end(int i) {
+    if (ends_[i] >= 0) ::close(ends_[i]);
+    ends_[i] = -1;
+  }
+
+ private:
+  int ends_[2] = {-1, -1};
+};
+
+enum class ReadEnd : std::uint8_t { complete, closed, timed_out };
+
+ReadEnd read_all(int fd, std::span<std::byte> out, Clock::time_point deadline) {
+  while (!out.empty()) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return ReadEnd::timed_out;
+    pollfd waiting{fd, POLLIN, 0};
+    const int ready = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    const ssize_t got = ::read(fd, out.data(), out.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return ReadEnd::closed;
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
+  return ReadEnd::complete;
+}
+
+[[noreturn]] void died(int status, const ChildLimits& limits, const std::string& where) {
+  std::string how = "its reader ended without a result";
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    how = signal == SIGXCPU || signal == SIGKILL
+              ? "its reader was stopped (signal " + std::to_string(signal) + "); the limit is " +
+                    std::to_string(limits.cpu_seconds) + " s of CPU time"
+              : "its reader crashed on this file (signal " + std::to_string(signal) + ")";
+  }
+  fail(ErrorCode::import_failed, how, where, "the file is damaged or was tampered with; nothing was written");
+}
+
+[[noreturn]] void rethrow(const std::string& report, const std::string& where) {
+  const Json json = parse_json(report, where);
+  const std::int64_t code = json.at("code").as_int();
+  const bool known = code >= 1 && code <= static_cast<int>(ErrorCode::internal);
+  std::string place = json.at("where").as_string();
+  // Tensors and layers are named below the file.
+  if (place.empty()) {
+    place = where;
+  } else if (!place.starts_with(where) && !place.starts_with("--")) {
+    place = where + ": " + place;
+  }
+  fail(known ? static_cast<ErrorCode>(code) : ErrorCode::import_failed, json.at("message").as_string(), place,
+       json.at("next").as_string());
+}
+
+}  // namespace
+
+ChildLimits limits_for(std::uint64_t file_bytes) {
+  ChildLimits limits;
+  limits.memory_bytes = (std::uint64_t{64} << 20) + 3 * file_bytes;
+  limits.cpu_seconds = 20 + file_bytes / (std::uint64_t{10} << 20);
+  if (sandbox_is_weakened_by_sanitizer()) limits.cpu_seconds *= 10;
+  limits.wall_ms = 4000 * limits.cpu_seconds;
+  limits.data_bytes = limits.memory_bytes;
+  return limits;
+}
+
+ChildResult run_limited(const std::function<ChildResult()>& work, const ChildLimits& limits, std::vector<int> keep,
+                        const std::string& where) {
+  const auto deadline = Clock::now() + std::chrono::milliseconds(limits.wall_ms);
+  Pipe pipe;
+  std::fflush(nullptr);
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) fail(ErrorCode::out_of_memory, std::string("cannot start the reader: ") + std::strerror(errno), where);
+  if (pid == 0) {
+    // An interrupted converter takes its child along.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
+    child_main(work, limits, std::move(keep), pipe.write_end());
+  }
+  ChildProcess child(pid);
+  pipe.close_end(1);
+
+  ChildResult result;
+  FrameHeader header;
+  const auto receive = [&](std::span<std::byte> out) {
+    switch (read_all(pipe.read_end(), out, deadline)) {
+      case ReadEnd::complete:
+        return;
+      case ReadEnd::closed:
+        died(child.wait(), limits, where);
+      case ReadEnd::timed_out:
+        break;
+    }
+    fail(ErrorCode::import_failed, "its reader did not finish within " + std::to_string(limits.wall_ms / 1000) + " s",
+         where, "the file is damaged or was tampered with; nothing was written");
+  };
+  receive(std::as_writable_bytes(std::span(&header, 1)));
+  if (header.report_bytes > limits.report_bytes || header.data_bytes > limits.data_bytes || header.failed > 1) {
+    fail(ErrorCode::import_failed, "its reader sent a result beyond its limits", where);
+  }
+  result.report.resize(header.report_bytes);
+  receive(std::as_writable_bytes(std::span(result.report)));
+  result.data.resize(header.data_bytes);
+  receive(result.data);
+  if (header.failed == 1) rethrow(result.report, where);
+  return result;
+}
+
+}  // namespace resnet::convert

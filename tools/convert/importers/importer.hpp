@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "convert/source_file.hpp"
+#include "convert/tensors.hpp"
+
+namespace resnet::convert {
+
+/// The first bytes of a file, as far as it has them, for sniffing.
+inline constexpr std::size_t sniff_bytes = 512;
+
+/// A foreign format. Adding one = one file that defines an Importer, and one line in importer_list.cpp.
+struct Importer {
+  std::string_view name;  ///< for messages: "PyTorch zip"
+  /// Whether a file of `file_bytes` bytes that starts with `head` is of this format. Content decides, never the suffix.
+  bool (*sniff)(std::span<const std::byte> head, std::uint64_t file_bytes);
+  /// Reads untrusted bytes: runs inside the limited child. May only fail by throwing Error.
+  NamedTensors (*read)(const SourceFile& file);
+};
+
+/// All importers; the first that sniffs its format reads the file.
+std::span<const Importer* const> importer_list();
+
+/// @throws Error import_failed that lists the formats when none fits
+const Importer& find_importer(const SourceFile& file);
+
+extern const Importer torch_zip_importer;
+extern const Importer safetensors_importer;
+// Recognised, so that the message can say what to do instead.
+extern const Importer torch_legacy_importer;
+extern const Importer torch_tar_importer;
+extern const Importer hdf5_importer;
+
+/// True when `head` starts with the bytes of `magic`.
+bool starts_with(std::span<const std::byte> head, std::string_view magic);
+
+}  // namespace resnet::convert

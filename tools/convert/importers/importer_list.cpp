@@ -1,0 +1,35 @@
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/check.hpp"
+#include "convert/importers/importer.hpp"
+
+namespace resnet::convert {
+
+std::span<const Importer* const> importer_list() {
+  static constexpr std::array<const Importer*, 5> list = {
+      &torch_zip_importer,     //
+      &torch_legacy_importer,  //
+      &torch_tar_importer,     //
+      &hdf5_importer,          //
+      &safetensors_importer,   // last: its magic is the weakest
+  };
+  return list;
+}
+
+bool starts_with(std::span<const std::byte> head, std::string_view magic) {
+  return head.size() >= magic.size() && std::memcmp(head.data(), magic.data(), magic.size()) == 0;
+}
+
+const Importer& find_importer(const SourceFile& file) {
+  const auto head = file.read(0, std::min<std::uint64_t>(file.size(), sniff_bytes));
+  for (const Importer* importer : importer_list()) {
+    if (importer->sniff(head, file.size())) return *importer;
+  }
+  if (file.size() == 0) fail(ErrorCode::import_failed, "the file is empty", file.name(), "download or copy it again");
+  fail(ErrorCode::import_failed, "is neither a PyTorch zip file (.pth, .pt) nor a safetensors file", file.name(),
+       "save a state dict with torch.save(model.state_dict(), \"model.pth\") and convert that");
+}
+
+}  // namespace resnet::convert

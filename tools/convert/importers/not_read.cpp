@@ -1,0 +1,43 @@
+// Formats that are recognised by content and refused with the way out.
+#include "base/check.hpp"
+#include "convert/importers/importer.hpp"
+
+namespace resnet::convert {
+namespace {
+
+NamedTensors refuse_torch(const SourceFile& file) {
+  fail(ErrorCode::import_failed,
+       "was written by an old torch.save (before the zip format of PyTorch 1.6), which is not read", file.name(),
+       "write it again with a current PyTorch: torch.save(torch.load(\"old.pth\", map_location=\"cpu\", "
+       "weights_only=True), \"new.pth\")");
+}
+
+NamedTensors refuse_hdf5(const SourceFile& file) {
+  fail(ErrorCode::import_failed, "is an HDF5 file (Keras .h5), which this version does not read", file.name(),
+       "save the weights as safetensors and describe the layers in a recipe (docs/convert.md)");
+}
+
+}  // namespace
+
+// Pickle protocol 2 that starts with the ten-byte integer 0x1950a86a20f9469cfc6c.
+const Importer torch_legacy_importer = {
+    "PyTorch legacy stream",
+    [](std::span<const std::byte> head, std::uint64_t) { return starts_with(head, "\x80\x02\x8a\x0a"); },
+    refuse_torch,
+};
+
+const Importer torch_tar_importer = {
+    "PyTorch tar",
+    [](std::span<const std::byte> head, std::uint64_t) {
+      return head.size() > 262 && starts_with(head.subspan(257), "ustar");
+    },
+    refuse_torch,
+};
+
+const Importer hdf5_importer = {
+    "HDF5",
+    [](std::span<const std::byte> head, std::uint64_t) { return starts_with(head, "\x89HDF\r\n\x1a\n"); },
+    refuse_hdf5,
+};
+
+}  // namespace resnet::convert

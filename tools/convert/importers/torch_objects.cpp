@@ -1,0 +1,276 @@
+#include "convert/importers/torch_objects.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace resnet::convert {
+namespace {
+
+constexpr const char* save_again =
+    "load the file in Python where you trust it, then torch.save(model.state_dict(), \"model.pth\") and convert that";
+
+enum class Role : std::uint8_t { dict, rebuild_tensor, rebuild_parameter, size, storage, ignored };
+
+struct Global {
+  std::string_view module, name;
+  Role role;
+  SourceType type = SourceType::other;  // of a storage
+};
+
+/// Everything that a pickle may name. "ignored" objects (an epoch's numpy scalar, an argparse.Namespace) are parsed and
+/// skipped. This is data: no entry is ever looked up or called.
+constexpr std::array<Global, 60> globals = {{
+    {"collections", "OrderedDict", Role::dict},
+    {"torch._utils", "_rebuild_tensor_v2", Role::rebuild_tensor},
+    {"torch._utils", "_rebuild_tensor", Role::rebuild_tensor},
+    {"torch._utils", "_rebuild_parameter", Role::rebuild_parameter},
+    {"torch._utils", "_rebuild_parameter_with_state", Role::rebuild_parameter},
+    {"torch.nn.parameter", "Parameter", Role::rebuild_parameter},
+    {"torch", "Size", Role::size},
+    {"torch", "DoubleStorage", Role::storage, SourceType::f64},
+    {"torch", "FloatStorage", Role::storage, SourceType::f32},
+    {"torch", "HalfStorage", Role::storage, SourceType::f16},
+    {"torch", "BFloat16Storage", Role::storage, SourceType::bf16},
+    {"torch", "LongStorage", Role::storage, SourceType::i64},
+    {"torch", "IntStorage", Role::storage, SourceType::i32},
+    {"torch", "ShortStorage", Role::storage, SourceType::i16},
+    {"torch", "CharStorage", Role::storage, SourceType::i8},
+    {"torch", "ByteStorage", Role::storage, SourceType::u8},
+    {"torch", "BoolStorage", Role::storage, SourceType::boolean},
+    {"torch.cuda", "DoubleStorage", Role::storage, SourceType::f64},
+    {"torch.cuda", "FloatStorage", Role::storage, SourceType::f32},
+    {"torch.cuda", "HalfStorage", Role::storage, SourceType::f16},
+    {"torch.cuda", "BFloat16Storage", Role::storage, SourceType::bf16},
+    {"torch.cuda", "LongStorage", Role::storage, SourceType::i64},
+    {"torch.cuda", "IntStorage", Role::storage, SourceType::i32},
+    {"torch.cuda", "ShortStorage", Role::storage, SourceType::i16},
+    {"torch.cuda", "CharStorage", Role::storage, SourceType::i8},
+    {"torch.cuda", "ByteStorage", Role::storage, SourceType::u8},
+    {"torch.cuda", "BoolStorage", Role::storage, SourceType::boolean},
+    {"torch", "device", Role::ignored},
+    {"torch", "float64", Role::ignored},
+    {"torch", "float32", Role::ignored},
+    {"torch", "float16", Role::ignored},
+    {"torch", "bfloat16", Role::ignored},
+    {"torch", "int64", Role::ignored},
+    {"torch", "int32", Role::ignored},
+    {"torch", "int16", Role::ignored},
+    {"torch", "int8", Role::ignored},
+    {"torch", "uint8", Role::ignored},
+    {"torch", "bool", Role::ignored},
+    {"argparse", "Namespace", Role::ignored},
+    {"collections", "Counter", Role::ignored},
+    {"collections", "defaultdict", Role::ignored},
+    {"__builtin__", "dict", Role::ignored},
+    {"builtins", "dict", Role::ignored},
+    {"__builtin__", "set", Role::ignored},
+    {"builtins", "set", Role::ignored},
+    {"__builtin__", "list", Role::ignored},
+    {"builtins", "list", Role::ignored},
+    {"__builtin__", "bytearray", Role::ignored},
+    {"builtins", "bytearray", Role::ignored},
+    {"__builtin__", "complex", Role::ignored},
+    {"builtins", "complex", Role::ignored},
+    {"_codecs", "encode", Role::ignored},
+    {"numpy", "dtype", Role::ignored},
+    {"numpy", "ndarray", Role::ignored},
+    {"numpy.core.multiarray", "scalar", Role::ignored},
+    {"numpy._core.multiarray", "scalar", Role::ignored},
+    {"numpy.core.multiarray", "_reconstruct", Role::ignored},
+    {"numpy._core.multiarray", "_reconstruct", Role::ignored},
+    {"datetime", "datetime", Role::ignored},
+    {"pathlib", "PosixPath", Role::ignored},
+}};
+
+const Global& global_at(const PickleValue& value) { return globals[static_cast<std::size_t>(value.number)]; }
+
+/// The printable part of a name from the file, cut.
+std::string quoted(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 120)) out += c >= 0x20 && c < 0x7f ? c : '?';
+  return '"' + out + (text.size() > 120 ? "...\"" : "\"");
+}
+
+bool is(const PickleValues& values, PickleId id, PickleKind kind) { return values[id].kind == kind; }
+
+constexpr std::array<std::string_view, 7> wrappers = {"state_dict",     "model_state_dict", "model", "net",
+                                                      "state_dict_ema", "model_ema",        "ema"};
+
+std::string_view kind_name(PickleKind kind) {
+  switch (kind) {
+    case PickleKind::list:
+      return "a list";
+    case PickleKind::tuple:
+      return "a tuple";
+    case PickleKind::tensor:
+      return "a single tensor";
+    case PickleKind::dict:
+      return "a dict without tensors";
+    case PickleKind::ignored:
+      return "a Python object";
+    default:
+      return "a plain value";
+  }
+}
+
+}  // namespace
+
+void TorchObjects::reject(const std::string& message) const {
+  fail(ErrorCode::import_failed, message, where_, save_again);
+}
+
+std::int64_t TorchObjects::global(std::string_view module, std::string_view name) {
+  const auto found = std::find_if(globals.begin(), globals.end(),
+                                  [&](const Global& g) { return g.module == module && g.name == name; });
+  if (found == globals.end()) {
+    reject("the pickle names the Python object " + quoted(std::string(module) + '.' + std::string(name)) +
+           ", which a state dict does not need; it was not loaded");
+  }
+  return found - globals.begin();
+}
+
+PickleId TorchObjects::reduce(PickleValues& values, PickleId callable, PickleId arguments) {
+  const Global& function = global_at(values[callable]);
+  if (function.role == Role::ignored) return values.add(PickleKind::ignored);
+  if (values[arguments].items.size() > 8) reject(quoted(function.name) + " with more than 8 arguments");
+  const std::vector<PickleId> items = values[arguments].items;  // a copy: building a record may move the values
+  switch (function.role) {
+    case Role::dict: {
+      const PickleId dict = values.add(PickleKind::dict);
+      if (items.empty()) return dict;
+      // Python 2 wrote OrderedDict([[key, value], ...]).
+      if (items.size() != 1 || !is(values, items[0], PickleKind::list)) reject("OrderedDict with unknown arguments");
+      for (const PickleId pair : std::vector<PickleId>(values[items[0]].items)) {
+        const std::vector<PickleId> entry = values[pair].items;
+        const bool sequence = is(values, pair, PickleKind::list) || is(values, pair, PickleKind::tuple);
+        if (!sequence || entry.size() != 2) reject("OrderedDict with an entry that is no pair");
+        values.append(dict, entry);
+      }
+      return dict;
+    }
+    case Role::rebuild_tensor:
+      return make_tensor(values, items);
+    case Role::rebuild_parameter:
+      if (items.empty() || !is(values, items[0], PickleKind::tensor)) reject("a parameter that holds no tensor");
+      return items[0];
+    case Role::size:
+      if (items.size() != 1 || !is(values, items[0], PickleKind::tuple))
+        reject("torch.Size of something that is no tuple");
+      return items[0];
+    case Role::storage:
+      reject("a storage is constructed without data");
+    case Role::ignored:
+      break;  // above
+  }
+  return values.add(PickleKind::ignored);
+}
+
+PickleId TorchObjects::persistent(PickleValues& values, PickleId id) {
+  const PickleValue& tuple = values[id];
+  const auto& items = tuple.items;
+  if (tuple.kind != PickleKind::tuple || items.size() < 5 || items.size() > 6 ||
+      !is(values, items[0], PickleKind::string) || values[items[0]].text != "storage" ||
+      !is(values, items[1], PickleKind::global) || global_at(values[items[1]]).role != Role::storage ||
+      !is(values, items[2], PickleKind::string) || !is(values, items[3], PickleKind::string) ||
+      !is(values, items[4], PickleKind::integer)) {
+    reject("a persistent id that is not ('storage', type, key, location, count)");
+  }
+  if (items.size() == 6 && !is(values, items[5], PickleKind::none)) reject("a storage that is a view of another");
+  TorchStorage storage;
+  storage.key = std::string(values[items[2]].text);
+  storage.type = global_at(values[items[1]]).type;
+  storage.elements = values[items[4]].number;
+  if (storage.elements < 0) reject("storage " + quoted(storage.key) + " has a negative size");
+  const auto [known, added] = storage_by_key_.emplace(storage.key, storages_.size());
+  if (added) {
+    storages_.push_back(std::move(storage));
+  } else if (storages_[known->second].type != storage.type || storages_[known->second].elements != storage.elements) {
+    reject("storage " + quoted(storage.key) + " is described in two ways");
+  }
+  return values.add(PickleKind::storage, static_cast<std::int64_t>(known->second));
+}
+
+/// (storage, offset, size, stride[, requires_grad, hooks[, metadata]])
+PickleId TorchObjects::make_tensor(PickleValues& values, const std::vector<PickleId>& arguments) {
+  const auto are_integers = [&](PickleId id) {
+    const auto& items = values[id].items;
+    return is(values, id, PickleKind::tuple) && std::all_of(items.begin(), items.end(), [&](PickleId item) {
+             return is(values, item, PickleKind::integer);
+           });
+  };
+  if (arguments.size() < 4 || arguments.size() > 7 || !is(values, arguments[0], PickleKind::storage) ||
+      !is(values, arguments[1], PickleKind::integer) || !are_integers(arguments[2]) || !are_integers(arguments[3])) {
+    reject("a tensor that is not (storage, offset, size, stride, ...)");
+  }
+  SourceTensor tensor;
+  tensor.storage = static_cast<std::size_t>(values[arguments[0]].number);
+  const TorchStorage& storage = storages_[tensor.storage];
+  tensor.name = where_ + ": tensor in storage " + quoted(storage.key);  // until the state dict names it
+  tensor.type = storage.type;
+  tensor.offset = values[arguments[1]].number;
+  for (const PickleId item : values[arguments[2]].items) tensor.shape.push_back(values[item].number);
+  for (const PickleId item : values[arguments[3]].items) tensor.strides.push_back(values[item].number);
+  check_view(tensor, storage.elements);
+  tensors_.push_back(std::move(tensor));
+  return values.add(PickleKind::tensor, static_cast<std::int64_t>(tensors_.size() - 1));
+}
+
+std::vector<SourceTensor> TorchObjects::state_dict(const PickleValues& values, PickleId root,
+                                                   std::vector<std::string>& notes) const {
+  const auto holds_tensors = [&](PickleId id) {
+    if (!is(values, id, PickleKind::dict)) return false;
+    const auto& items = values[id].items;
+    for (std::size_t i = 1; i < items.size(); i += 2) {
+      if (is(values, items[i], PickleKind::tensor)) return true;
+    }
+    return false;
+  };
+
+  PickleId dict = root;
+  std::string path;
+  for (int level = 0; !holds_tensors(dict); ++level) {
+    const PickleId* inner = nullptr;
+    std::string others;
+    for (const std::string_view name : wrappers) {
+      if (level >= 3 || !is(values, dict, PickleKind::dict)) break;
+      const PickleId* entry = values.find(dict, name);
+      if (entry == nullptr || !is(values, *entry, PickleKind::dict)) continue;
+      if (inner == nullptr) {
+        inner = entry;
+        path += (path.empty() ? "" : ".") + std::string(name);
+      } else {
+        others += (others.empty() ? " (not " : ", ") + quoted(name);
+      }
+    }
+    if (inner == nullptr) {
+      reject("holds " + std::string(kind_name(values[dict].kind)) + (path.empty() ? "" : " under " + quoted(path)) +
+             ", not a state dict");
+    }
+    if (!others.empty()) notes.push_back("took the weights under " + quoted(path) + others + ")");
+    dict = *inner;
+  }
+  if (!path.empty()) notes.push_back("opened the checkpoint's entry " + quoted(path));
+
+  std::vector<SourceTensor> result;
+  std::set<std::string_view> names;
+  std::size_t skipped = 0;
+  const auto& items = values[dict].items;
+  for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
+    const PickleValue& key = values[items[i]];
+    if (key.kind != PickleKind::string || !is(values, items[i + 1], PickleKind::tensor)) {
+      ++skipped;
+      continue;
+    }
+    if (!names.insert(key.text).second) reject("two tensors are named " + quoted(key.text));
+    result.push_back(tensors_[static_cast<std::size_t>(values[items[i + 1]].number)]);
+    result.back().name = std::string(key.text);
+  }
+  if (skipped > 0) notes.push_back("skipped " + std::to_string(skipped) + " entries that are no tensors");
+  return result;
+}
+
+}  // namespace resnet::convert

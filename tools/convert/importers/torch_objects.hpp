@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convert/importers/pickle.hpp"
+#include "convert/tensors.hpp"
+
+namespace resnet::convert {
+
+/// A storage that a PyTorch pickle names.
+struct TorchStorage {
+  std::string key;  ///< entry "<root>/data/<key>"
+  SourceType type = SourceType::f32;
+  std::int64_t elements = 0;
+};
+
+/// What pickles written by torch.save may refer to: a fixed list of names, each of which stands for a record that is
+/// built here. Everything else is refused by name.
+class TorchObjects final : public PickleHost {
+ public:
+  explicit TorchObjects(std::string where) : where_(std::move(where)) {}
+
+  std::int64_t global(std::string_view module, std::string_view name) override;
+  PickleId reduce(PickleValues& values, PickleId callable, PickleId arguments) override;
+  PickleId persistent(PickleValues& values, PickleId id) override;
+
+  const std::vector<TorchStorage>& storages() const { return storages_; }
+
+  /// The tensors of the state dict in `root`: those of a dict of tensors, or of the first wrapper entry
+  /// ("state_dict", "model" ...) that holds one. Adds a note when a wrapper was opened or entries were skipped.
+  /// @throws Error import_failed that says what the file holds instead
+  std::vector<SourceTensor> state_dict(const PickleValues& values, PickleId root,
+                                       std::vector<std::string>& notes) const;
+
+ private:
+  [[noreturn]] void reject(const std::string& message) const;
+  PickleId make_tensor(PickleValues& values, const std::vector<PickleId>& arguments);
+
+  std::string where_;
+  std::vector<TorchStorage> storages_;
+  std::map<std::string, std::size_t, std::less<>> storage_by_key_;
+  std::vector<SourceTensor> tensors_;  ///< unnamed, checked
+};
+
+}  // namespace resnet::convert

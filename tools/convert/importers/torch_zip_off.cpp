@@ -1,0 +1,21 @@
+// Compiled in place of torch_zip.cpp in a build without libzip.
+#include "base/check.hpp"
+#include "convert/importers/importer.hpp"
+
+namespace resnet::convert {
+namespace {
+
+NamedTensors refuse(const SourceFile& file) {
+  fail(ErrorCode::import_failed, "is a zip file, and this resnet_convert was built without libzip", file.name(),
+       "install libzip-dev, configure and build again, or save the weights as safetensors");
+}
+
+}  // namespace
+
+const Importer torch_zip_importer = {
+    "PyTorch zip",
+    [](std::span<const std::byte> head, std::uint64_t) { return starts_with(head, std::string_view("PK\3\4", 4)); },
+    refuse,
+};
+
+}  // namespace resnet::convert

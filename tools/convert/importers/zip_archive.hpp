@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convert/source_file.hpp"
+
+namespace resnet::convert {
+
+/// A zip file whose entries are all stored uncompressed, as PyTorch writes them, read through libzip. Strict: refuses
+/// compressed or encrypted entries, duplicate names, names that leave the archive, comments, anything before the first
+/// or after the last record, and entries that overlap (more bytes in sum than the file has). Not thread-safe.
+class ZipArchive {
+ public:
+  /// `file` must outlive the archive. @throws Error import_failed that names the entry
+  explicit ZipArchive(const SourceFile& file);
+  ~ZipArchive();
+  ZipArchive(const ZipArchive&) = delete;
+  ZipArchive& operator=(const ZipArchive&) = delete;
+
+  struct Entry {
+    std::string name;
+    std::uint64_t bytes = 0;
+  };
+  const std::vector<Entry>& entries() const noexcept { return entries_; }
+  /// Index of the entry of that name.
+  std::optional<std::size_t> find(std::string_view name) const;
+
+  /// All bytes of an entry, CRC-32 verified. @throws Error import_failed, limit_exceeded above `limit` bytes
+  std::vector<std::byte> read(std::size_t entry, std::uint64_t limit = UINT64_MAX) const;
+
+ private:
+  struct Handle;
+  const SourceFile& file_;
+  std::unique_ptr<Handle> handle_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace resnet::convert

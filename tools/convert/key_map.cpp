@@ -1,0 +1,129 @@
+#include "convert/key_map.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace resnet::convert {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+}  // namespace
+
+bool glob_match(std::string_view pattern, std::string_view text, std::vector<std::string_view>* matched) {
+  // The parts between the stars are searched from left to right, the last one at the end: no backtracking.
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0;;) {
+    const std::size_t star = pattern.find('*', begin);
+    parts.push_back(pattern.substr(begin, star == std::string_view::npos ? star : star - begin));
+    if (star == std::string_view::npos) break;
+    begin = star + 1;
+  }
+  if (matched != nullptr) matched->clear();
+  if (parts.size() == 1) return pattern == text;
+  if (!text.starts_with(parts.front())) return false;
+  std::size_t position = parts.front().size();
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    std::size_t found = text.find(parts[i], position);
+    if (i + 1 == parts.size()) {
+      if (text.size() < position + parts[i].size() || !text.ends_with(parts[i])) return false;
+      found = text.size() - parts[i].size();
+    }
+    if (found == std::string_view::npos) return false;
+    if (matched != nullptr) matched->push_back(text.substr(position, found - position));
+    position = found + parts[i].size();
+  }
+  return true;
+}
+
+KeyMap KeyMap::parse(std::string_view text, const std::string& where) {
+  KeyMap map;
+  int number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++number;
+    line = trimmed(line.substr(0, line.find('#')));
+    if (line.empty()) continue;
+    const std::string place = where + " line " + std::to_string(number);
+    const std::size_t arrow = line.find("->");
+    if (arrow == std::string_view::npos) {
+      fail(ErrorCode::bad_header, "expected \"pattern -> name\"", place, "docs/convert.md shows examples");
+    }
+    Rule rule{std::string(trimmed(line.substr(0, arrow))), std::string(trimmed(line.substr(arrow + 2)))};
+    if (rule.pattern.empty() || rule.name.empty()) {
+      fail(ErrorCode::bad_header, "pattern or name is empty", place, "write \"-\" as the name to drop a key");
+    }
+    const auto stars = [](const std::string& s) { return std::count(s.begin(), s.end(), '*'); };
+    if (stars(rule.name) > stars(rule.pattern)) {
+      fail(ErrorCode::bad_header, "the name has more * than the pattern", place);
+    }
+    map.rules_.push_back(std::move(rule));
+  }
+  return map;
+}
+
+std::string KeyMap::apply(const std::string& key) const {
+  std::vector<std::string_view> matched;
+  for (const Rule& rule : rules_) {
+    if (!glob_match(rule.pattern, key, &matched)) continue;
+    if (rule.name == "-") return {};
+    std::string name;
+    std::size_t star = 0;
+    for (const char c : rule.name) {
+      if (c == '*') {
+        name += matched[star++];
+      } else {
+        name += c;
+      }
+    }
+    return name;
+  }
+  return key;
+}
+
+std::string strip_common_prefixes(std::vector<SourceTensor>& tensors) {
+  static constexpr std::array<std::string_view, 3> prefixes = {"module.", "_orig_mod.", "model."};
+  std::string removed;
+  for (bool again = !tensors.empty(); again;) {
+    again = false;
+    for (const std::string_view prefix : prefixes) {
+      if (!std::all_of(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name.starts_with(prefix); }))
+        continue;
+      for (SourceTensor& tensor : tensors) tensor.name.erase(0, prefix.size());
+      removed += prefix;
+      again = removed.size() < 256;
+    }
+  }
+  return removed;
+}
+
+void apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors) {
+  if (map.empty()) return;
+  std::map<std::string, std::string> sources;  // new name -> old
+  std::vector<SourceTensor> kept;
+  for (SourceTensor& tensor : tensors) {
+    std::string name = map.apply(tensor.name);
+    if (name.empty()) continue;
+    const auto [other, added] = sources.emplace(name, tensor.name);
+    if (!added) {
+      fail(ErrorCode::import_failed,
+           "\"" + other->second + "\" and \"" + tensor.name + "\" both become \"" + name + '"', "--map",
+           "make the patterns more specific");
+    }
+    tensor.name = std::move(name);
+    kept.push_back(std::move(tensor));
+  }
+  tensors = std::move(kept);
+}
+
+}  // namespace resnet::convert

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convert/tensors.hpp"
+
+namespace resnet::convert {
+
+/// Renames source keys: lines "pattern -> name". `*` in a pattern stands for any text; the n-th `*` of the name is
+/// replaced by what the n-th `*` of the pattern matched. The name `-` drops the key. The first line that matches
+/// counts; keys without a match keep their name. `#` starts a comment.
+class KeyMap {
+ public:
+  KeyMap() = default;
+  /// @throws Error bad_header that names `where` and the line
+  static KeyMap parse(std::string_view text, const std::string& where);
+
+  bool empty() const { return rules_.empty(); }
+  /// The new name, or an empty one for a dropped key.
+  std::string apply(const std::string& key) const;
+
+ private:
+  struct Rule {
+    std::string pattern, name;
+  };
+  std::vector<Rule> rules_;
+};
+
+/// Matches `text` against a pattern with `*`, and reports what each `*` stood for. Linear in pattern x text.
+bool glob_match(std::string_view pattern, std::string_view text, std::vector<std::string_view>* matched);
+
+/// Removes wrapper prefixes ("module.", "_orig_mod.", "model.") that all keys share. Returns what was removed.
+std::string strip_common_prefixes(std::vector<SourceTensor>& tensors);
+
+/// Renames or drops tensors. @throws Error import_failed when two keys become one
+void apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors);
+
+}  // namespace resnet::convert

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace resnet::convert {
+
+/// Random access to the bytes of a file that is converted. Reads with pread, never maps: a file that shrinks is an
+/// error, not a signal. Move-only; reading is thread-safe.
+class SourceFile {
+ public:
+  /// @throws Error io when the path is missing, unreadable or not a regular file
+  static SourceFile open(const std::string& path);
+  /// A file held in memory, for tests and the fuzzer.
+  static SourceFile from_bytes(std::vector<std::byte> bytes, std::string name);
+
+  SourceFile(SourceFile&& other) noexcept;
+  SourceFile& operator=(SourceFile&&) = delete;
+  ~SourceFile();
+
+  const std::string& name() const noexcept { return name_; }
+  std::uint64_t size() const noexcept { return size_; }
+  /// The descriptor, or -1 for a file in memory.
+  int descriptor() const noexcept { return fd_; }
+
+  /// Fills `out` with the bytes from `offset` on.
+  /// @throws Error truncated when the range is not inside the file, file_changed when it was and is not any more, io
+  void read(std::uint64_t offset, std::span<std::byte> out) const;
+  std::vector<std::byte> read(std::uint64_t offset, std::uint64_t bytes) const;
+
+  /// @throws Error file_changed when size or modification time differ from those at open()
+  void check_unchanged() const;
+
+ private:
+  SourceFile(std::string name, int fd, std::vector<std::byte> bytes, std::uint64_t size);
+
+  std::string name_;
+  int fd_ = -1;
+  std::vector<std::byte> bytes_;
+  std::uint64_t size_ = 0;
+  std::int64_t modified_s_ = 0, modified_ns_ = 0;
+};
+
+}  // namespace resnet::convert
