@@ -1,0 +1,106 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+#include "convert/importers/importer.hpp"
+#include "tools/convert/byte_files.hpp"
+
+namespace resnet::convert {
+namespace {
+
+using namespace resnet::test;
+
+SourceFile file_of(const std::string& bytes) { return SourceFile::from_bytes(to_bytes(bytes), "test.pth"); }
+
+/// Reads the file and every storage that its tensors use.
+std::string refusal(const std::string& bytes) {
+  const SourceFile file = file_of(bytes);
+  const Error error = error_of([&] {
+    const NamedTensors named = find_importer(file).read(file);
+    for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
+  });
+  EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
+  return error.what();
+}
+bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+const std::string one_tensor =
+    pickle::start() +
+    pickle::dict(pickle::text("w") + torch_tensor(torch_storage("FloatStorage", "0", 2), 0, {2}, {1})) + pickle::stop();
+
+TEST(TorchZip, ReadsNamesShapesAndValues) {
+  const SourceFile file = file_of(torch_file({{"a.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}, {"scalar", {}, {7}}}));
+  const Importer& importer = find_importer(file);
+  EXPECT_EQ(importer.name, "PyTorch zip");
+  const NamedTensors named = importer.read(file);
+  ASSERT_EQ(named.tensors.size(), 2u);
+  EXPECT_EQ(named.tensors[0].name, "a.weight");
+  EXPECT_EQ(named.tensors[0].shape, (TensorShape{2, 3}));
+  EXPECT_TRUE(named.tensors[1].shape.empty());
+  const auto bytes = named.storages->read(named.tensors[0].storage);
+  float values[6];
+  ASSERT_EQ(bytes.size(), sizeof values);
+  std::memcpy(values, bytes.data(), sizeof values);
+  EXPECT_EQ(values[5], 6);
+}
+
+TEST(TorchZip, RefusesAStorageOfAnotherSizeThanTheEntry) {
+  for (const char* data : {"", "1234567", "123456789"}) {
+    const std::string text = refusal(ZipBytes().add("a/data.pkl", one_tensor).add("a/data/0", data).bytes());
+    EXPECT_TRUE(mentions(text, "a/data/0")) << text;
+  }
+  EXPECT_TRUE(mentions(refusal(ZipBytes().add("a/data.pkl", one_tensor).bytes()), "\"a/data/0\" is missing"));
+}
+
+TEST(TorchZip, RefusesTorchScriptAndSaysWhatToDo) {
+  for (const char* entry : {"m/constants.pkl", "m/code/__torch__.py"}) {
+    const std::string text = refusal(ZipBytes().add("m/data.pkl", one_tensor).add(entry, "x").bytes());
+    EXPECT_TRUE(mentions(text, "TorchScript")) << text;
+    EXPECT_TRUE(mentions(text, "torch.jit.load")) << text;
+  }
+}
+
+TEST(TorchZip, RefusesOtherZipFilesByWhatTheyAre) {
+  EXPECT_TRUE(mentions(refusal(ZipBytes().add("config.json", "{}").add("model.weights.h5", "x").bytes()), "Keras"));
+  EXPECT_TRUE(mentions(refusal(ZipBytes().add("word/document.xml", "x").bytes()), "without data.pkl"));
+  EXPECT_TRUE(mentions(refusal(ZipBytes().add("a/data.pkl", one_tensor).add("b/data.pkl", one_tensor).bytes()),
+                       "two entries data.pkl"));
+}
+
+TEST(TorchZip, RefusesBigEndianFiles) {
+  EXPECT_TRUE(mentions(
+      refusal(ZipBytes().add("a/data.pkl", one_tensor).add("a/byteorder", "big").add("a/data/0", "12345678").bytes()),
+      "big-endian"));
+}
+
+TEST(TorchZip, EveryTruncationIsAnError) {
+  const std::string bytes = torch_file({{"w", {2}, {1, 2}}, {"b", {1}, {3}}});
+  for (std::size_t length = 0; length < bytes.size(); ++length) refusal(bytes.substr(0, length));
+}
+
+TEST(ImporterList, RecognisesOldTorchFilesAndSaysHowToRewriteThem) {
+  const std::string legacy("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
+  EXPECT_TRUE(mentions(refusal(legacy), "torch.save(torch.load("));
+  std::string tar(512, '\0');
+  tar.replace(257, 5, "ustar");
+  EXPECT_TRUE(mentions(refusal(tar), "torch.save(torch.load("));
+}
+
+TEST(ImporterList, RecognisesHdf5) { EXPECT_TRUE(mentions(refusal("\x89HDF\r\n\x1a\n      "), "HDF5")); }
+
+TEST(ImporterList, RefusesWhatIsNoWeightFile) {
+  for (const char* bytes : {"", "x", "hello world, this is text", "\x80\x04\x95"}) refusal(bytes);
+}
+
+TEST(ImporterList, NamesAreUniqueAndEveryEntryIsComplete) {
+  for (const Importer* importer : importer_list()) {
+    EXPECT_FALSE(importer->name.empty());
+    EXPECT_NE(importer->sniff, nullptr);
+    EXPECT_NE(importer->read, nullptr);
+    for (const Importer* other : importer_list()) EXPECT_TRUE(importer == other || importer->name != other->name);
+  }
+}
+
+}  // namespace
+}  // namespace resnet::convert
