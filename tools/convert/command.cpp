@@ -1,0 +1,157 @@
+#include "convert/command.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/check.hpp"
+#include "common/atomic_file.hpp"
+#include "convert/caches.hpp"
+#include "convert/child.hpp"
+#include "convert/convert.hpp"
+#include "convert/embedded.hpp"
+#include "convert/report.hpp"
+#include "convert/source_file.hpp"
+#include "model/model_file.hpp"
+#include "resnet_engine/image.hpp"
+
+namespace resnet::convert {
+namespace {
+
+constexpr std::uint64_t max_text_bytes = 16u << 20;
+
+std::string read_text(const std::string& path) {
+  const SourceFile file = SourceFile::open(path);
+  if (file.size() > max_text_bytes) fail(ErrorCode::limit_exceeded, "is larger than 16 MiB", path, "name a text file");
+  const auto bytes = file.read(0, file.size());
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::vector<std::string> split_labels(std::string_view text) {
+  std::vector<std::string> labels;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    labels.emplace_back(line);
+    begin = end + 1;
+  }
+  while (!labels.empty() && labels.back().empty()) labels.pop_back();
+  return labels;
+}
+
+std::pair<std::int64_t, std::int64_t> parse_size(const std::string& text) {
+  std::int64_t height = 0, width = 0;
+  const char* end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, height);
+  if (first.ec == std::errc() && first.ptr != end && (*first.ptr == 'x' || *first.ptr == 'X')) {
+    const auto second = std::from_chars(first.ptr + 1, end, width);
+    const auto sane = [](std::int64_t value) { return value >= 1 && value <= 16'384; };
+    if (second.ec == std::errc() && second.ptr == end && sane(height) && sane(width)) return {height, width};
+  }
+  fail(ErrorCode::invalid_argument, "\"" + text + "\" is not HxW with sides from 1 to 16384", "--input-size",
+       "for example 320x320");
+}
+
+ArchChoice parse_arch(const std::string& arch) {
+  ArchChoice choice;
+  choice.name = arch;
+  for (const EmbeddedText& recipe : embedded_recipes()) {
+    choice.recipes.push_back({std::string(recipe.name), std::string(recipe.text)});
+  }
+  if (arch.ends_with(".json")) choice.file.push_back({arch, read_text(arch)});
+  return choice;
+}
+
+/// The weight file and what its place says about it.
+CachedFile find_source(const Command& command) {
+  constexpr std::string_view torchvision = "torchvision:";
+  if (command.source.starts_with(torchvision)) {
+    return find_cached(std::string_view(command.source).substr(torchvision.size()), CacheFolders::from_environment());
+  }
+  return {command.weights.empty() ? command.source : command.weights, {}};
+}
+
+Request make_request(const Command& command, const CachedFile& source) {
+  Request request;
+  request.source_name = std::filesystem::path(source.path).filename().string();
+  request.arch = parse_arch(command.weights.empty() ? command.arch : command.source);
+  if (!command.map.empty()) request.map = KeyMap::parse(read_text(command.map), command.map);
+  if (!command.preset.empty()) request.preset = Preprocess::preset(command.preset).name;
+  if (!command.labels.empty()) {
+    request.labels = split_labels(read_text(command.labels));
+    if (request.labels->empty()) fail(ErrorCode::invalid_argument, "holds no label", "--labels " + command.labels);
+  }
+  if (!command.input_size.empty()) request.input_size = parse_size(command.input_size);
+  request.assume_preset = source.preset;
+  request.imagenet_labels = split_labels(embedded_imagenet_labels());
+  return request;
+}
+
+void check_usage(const Command& command) {
+  if (!command.weights.empty() && !command.source.ends_with(".json")) {
+    fail(ErrorCode::invalid_argument, "is given, but SOURCE is not a recipe (.json)", "--weights",
+         "resnet_convert RECIPE.json --weights FILE, or resnet_convert FILE --arch RECIPE.json");
+  }
+  if (!command.weights.empty() && command.arch != "auto") {
+    fail(ErrorCode::invalid_argument, "cannot be combined: SOURCE is the architecture", "--weights and --arch");
+  }
+  std::error_code error;
+  for (const std::string* input : {&command.source, &command.weights, &command.map, &command.labels, &command.arch}) {
+    if (std::filesystem::equivalent(*input, command.output, error)) {
+      fail(ErrorCode::invalid_argument, "is also an input", "--output " + command.output, "choose another name");
+    }
+  }
+}
+
+/// Everything that a later Model::load and first Session would check.
+void check_model(const ModelFile& model) {
+  std::vector<float> values;
+  for (const StoredTensor& tensor : model.header().tensors) {
+    std::size_t count = 1;
+    for (const std::int64_t size : tensor.shape) count *= static_cast<std::size_t>(size);
+    values.resize(count);
+    model.read_f32(tensor, values);
+  }
+}
+
+}  // namespace
+
+Outcome run(const Command& command) {
+  check_usage(command);
+  const CachedFile found = find_source(command);
+  const Request request = make_request(command, found);
+  tools::AtomicFile output(command.output);  // now: an unwritable place shall not cost a conversion
+  const SourceFile source = SourceFile::open(found.path);
+
+  ChildResult child = run_limited(
+      [&] {
+        Converted converted = convert_source(source, request);
+        return ChildResult{converted.report.dump(), std::move(converted.model)};
+      },
+      limits_for(source.size()), {source.descriptor()}, found.path);
+  source.check_unchanged();
+
+  const std::uint64_t bytes = child.data.size();
+  const Json report = parse_json(child.report, found.path);
+  output.write(child.data);  // under its temporary name
+  check_model(*ModelFile::from_memory(std::move(child.data), command.output));
+  output.commit();
+
+  ReportOptions options;
+  options.verbose = command.verbose;
+  options.preset_given = !command.preset.empty();
+  options.labels_given = !command.labels.empty();
+  return {format_report(report, found.path, options), bytes};
+}
+
+std::string preset_list() {
+  std::string names;
+  for (const std::string& name : Preprocess::preset_names()) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+}  // namespace resnet::convert

@@ -1,0 +1,214 @@
+#include "convert/convert.hpp"
+
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/dtype.hpp"
+#include "common/text.hpp"
+#include "common/version.hpp"
+#include "convert/importers/importer.hpp"
+#include "convert/known_files.hpp"
+#include "convert/materialise.hpp"
+#include "convert/sha256.hpp"
+#include "model/model_file.hpp"
+#include "resnet_engine/image.hpp"
+
+namespace resnet::convert {
+namespace {
+
+float value_at(const Materialised& tensor, std::size_t i) {
+  if (tensor.dtype == DType::f32) {
+    float value;
+    std::memcpy(&value, tensor.bytes.data() + i * sizeof value, sizeof value);
+    return value;
+  }
+  std::uint16_t bits;
+  std::memcpy(&bits, tensor.bytes.data() + i * sizeof bits, sizeof bits);
+  return tensor.dtype == DType::f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+}
+
+/// Zero and denormal variances are legal (dead channels have them), negative ones are not.
+void check_variance(const Materialised& variance, double eps, const std::string& key) {
+  const std::size_t count = variance.bytes.size() / size_of(variance.dtype);
+  for (std::size_t i = 0; i < count; ++i) {
+    const double value = static_cast<double>(value_at(variance, i));
+    if (value >= 0 && value + eps > 0) continue;
+    fail(ErrorCode::bad_batch_norm,
+         "channel " + std::to_string(i) + " has running_var " + std::to_string(value) + " with eps " +
+             std::to_string(eps),
+         key, "the file is damaged, or these are no batch-norm statistics");
+  }
+}
+
+std::map<std::string, double> eps_by_layer(const Recipe& recipe) {
+  std::map<std::string, double> result;
+  for (const LayerSpec& layer : recipe.layers) {
+    const auto eps = layer.attrs.find("eps");
+    if (eps == layer.attrs.end()) continue;
+    if (const auto* value = std::get_if<double>(&eps->second)) result[layer.name] = *value;
+    if (const auto* value = std::get_if<std::int64_t>(&eps->second)) result[layer.name] = static_cast<double>(*value);
+  }
+  return result;
+}
+
+struct Preset {
+  std::string name, json;
+};
+
+Preset choose_preset(const Request& request, const KnownFile* known, const Recipe& recipe) {
+  std::optional<Preprocess> preprocess;
+  if (!request.preset.empty()) {
+    preprocess = Preprocess::preset(request.preset);
+  } else if (known != nullptr) {
+    preprocess = Preprocess::preset(known->preset);
+  } else if (!request.assume_preset.empty()) {
+    preprocess = Preprocess::preset(request.assume_preset);
+  } else if (!recipe.preprocess_json.empty()) {
+    preprocess = Preprocess::from_json(recipe.preprocess_json);
+  } else if (!recipe.preset.empty()) {
+    preprocess = Preprocess::preset(recipe.preset);
+  }
+  if (!preprocess) return {};
+  if (request.input_size)
+    preprocess = preprocess->with_input_size(request.input_size->first, request.input_size->second);
+  return {preprocess->name, preprocess->to_json()};
+}
+
+TensorTable tensor_table(const std::vector<TensorToWrite>& tensors) {
+  TensorTable table;
+  for (const TensorToWrite& tensor : tensors) table[tensor.name] = {tensor.dtype, tensor.shape};
+  return table;
+}
+
+/// Number of values per image at the output; builds and checks the whole graph on the way.
+std::int64_t count_classes(const Recipe& recipe, const std::vector<TensorToWrite>& tensors, Dims& input) {
+  const Graph graph = build_graph(recipe.layers, recipe.output, tensor_table(tensors));
+  input = graph.input_dims();
+  return infer_shapes(graph, 1, input.h, input.w)[static_cast<std::size_t>(graph.output)].elements();
+}
+
+std::vector<std::string> choose_labels(const Request& request, bool imagenet, const Recipe& recipe,
+                                       std::int64_t classes) {
+  std::vector<std::string> labels = request.labels ? *request.labels
+                                    : imagenet     ? request.imagenet_labels
+                                                   : recipe.labels;
+  if (!labels.empty() && static_cast<std::int64_t>(labels.size()) != classes) {
+    fail(ErrorCode::invalid_argument,
+         std::to_string(labels.size()) + " labels, but the network puts out " + std::to_string(classes) + " values",
+         request.labels ? "--labels" : recipe.name, "give one label per line, in index order");
+  }
+  return labels;
+}
+
+Json mapping_json(const Mapping& mapping) {
+  Json list = Json::array();
+  for (const Mapping::Entry& entry : mapping.entries) {
+    Json row = Json::object();
+    row.set("key", tools::to_utf8(entry.source->key))
+        .set("tensor", entry.wanted.key)
+        .set("layer", entry.wanted.layer)
+        .set("role", entry.wanted.role)
+        .set("shape", to_string(entry.source->shape))
+        .set("type", to_string(entry.source->type))
+        .set("stored",
+             to_string(stored_shape(entry.source->shape, entry.oihw ? WeightOrder::oihw_to_krsc : WeightOrder::keep)));
+    list.push(std::move(row));
+  }
+  return list;
+}
+
+/// A published file's name on other content: trained further, or damaged.
+void note_wrong_hash(const Request& request, const KnownFile* known, const std::string& sha256,
+                     std::vector<std::string>& notes) {
+  if (known != nullptr || sha256.empty()) return;
+  for (const KnownFile& file : known_files()) {
+    if (request.source_name.find('-' + std::string(file.hash)) == std::string::npos) continue;
+    notes.push_back("the file's name claims the published " + std::string(file.net) + ' ' + std::string(file.version) +
+                    ", its content has another hash: not treated as known");
+  }
+}
+
+}  // namespace
+
+Converted convert_source(const SourceFile& source, const Request& request) {
+  const std::string sha256 = sha256_hex(source);
+  const KnownFile* known = find_known_file(sha256);
+  const Importer& importer = find_importer(source);
+  NamedTensors named = importer.read(source);
+  note_wrong_hash(request, known, sha256, named.notes);
+  for (SourceTensor& tensor : named.tensors) tensor.key = tensor.name;
+  const std::string prefixes = strip_common_prefixes(named.tensors);
+  if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
+  apply_key_map(request.map, named.tensors);
+
+  const TensorIndex index(named.tensors);
+  Recipe recipe = choose_recipe(request.arch, index);
+  if (request.input_size) set_input_size(recipe, request.input_size->first, request.input_size->second);
+  const Mapping mapping = map_tensors(recipe, index);
+  if (!recipe.note.empty()) named.notes.push_back(recipe.note);
+
+  std::vector<const SourceTensor*> wanted;
+  for (const auto& entry : mapping.entries) wanted.push_back(entry.source);
+  StorageCache cache(*named.storages, wanted);
+  const auto eps = eps_by_layer(recipe);
+  std::vector<Materialised> values;
+  std::vector<TensorToWrite> tensors;
+  values.reserve(mapping.entries.size());
+  for (const auto& entry : mapping.entries) {
+    const auto storage = cache.take(*entry.source);
+    values.push_back(materialise(*entry.source, *storage, entry.oihw ? WeightOrder::oihw_to_krsc : WeightOrder::keep));
+    if (entry.wanted.role == "var") {
+      const auto layer = eps.find(entry.wanted.layer);
+      check_variance(values.back(), layer == eps.end() ? 0 : layer->second, entry.source->key);
+    }
+    tensors.push_back({entry.wanted.key, values.back().dtype, values.back().shape, values.back().bytes});
+  }
+
+  Dims input;
+  const std::int64_t classes = count_classes(recipe, tensors, input);
+  const bool imagenet = (known != nullptr || !request.assume_preset.empty()) && classes == 1000;
+  const Preset preset = choose_preset(request, known, recipe);
+  ModelToWrite model;
+  model.labels = choose_labels(request, imagenet, recipe, classes);
+  model.preprocess_json = preset.json;
+  model.provenance = {{"converter", "resnet_convert " + std::string(tools::version())},
+                      {"source", tools::to_utf8(request.source_name)},
+                      {"source_format", named.format},
+                      {"architecture", recipe.name}};
+  if (!sha256.empty()) model.provenance["source_sha256"] = sha256;
+  if (known != nullptr) model.provenance["weights"] = std::string(known->net) + ' ' + std::string(known->version);
+
+  Converted result;
+  Json& report = result.report;
+  Json notes = Json::array(), ignored = Json::array(), parameters = Json::object();
+  for (const std::string& note : named.notes) notes.push(tools::to_utf8(note));
+  for (const std::string& key : mapping.ignored) ignored.push(tools::to_utf8(key));
+  parameters.set("trainable", mapping.trainable)
+      .set("running", mapping.running)
+      .set("expected", recipe.expected_parameters);
+  report = Json::object();
+  report.set("importer", importer.name)
+      .set("tensors", named.tensors.size())
+      .set("sha256", sha256)
+      .set("known", known == nullptr ? Json() : Json(model.provenance["weights"]))
+      .set("architecture", recipe.name)
+      .set("why", recipe.why)
+      .set("notes", std::move(notes))
+      .set("mapping", mapping_json(mapping))
+      .set("ignored", std::move(ignored))
+      .set("parameters", std::move(parameters))
+      .set("preset", preset.name)
+      .set("input", Json::Array{input.h, input.w, input.c})
+      .set("labels", model.labels.size())
+      .set("classes", classes);
+
+  model.layers = std::move(recipe.layers);
+  model.output = std::move(recipe.output);
+  model.tensors = std::move(tensors);
+  result.model = serialise(model);
+  return result;
+}
+
+}  // namespace resnet::convert

@@ -1,0 +1,82 @@
+// resnet_convert SOURCE -o MODEL.rne: weights of another program in, one checked model file out.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "common/exit_code.hpp"
+#include "common/run_tool.hpp"
+#include "common/standard_output.hpp"
+#include "common/text.hpp"
+#include "common/version.hpp"
+#include "convert/command.hpp"
+
+namespace {
+
+using resnet::tools::ExitCode;
+
+constexpr const char* examples = R"(Examples:
+  resnet_convert resnet50-11ad3fa6.pth -o resnet50.rne
+  resnet_convert torchvision:resnet18 -o resnet18.rne
+  resnet_convert finetuned.safetensors --labels flowers.txt --preset torchvision -o flowers.rne
+  resnet_convert checkpoint.pth --map renames.txt --arch resnet34 --input-size 320x320 -o large.rne
+  resnet_convert weights.safetensors --arch recipe.json -o model.rne
+
+SOURCE is a PyTorch file (.pth, .pt: a state dict in the zip format of PyTorch 1.6 and later) or a safetensors file, with
+torchvision's key names or those of a recipe. It is read in a child process with limited rights; nothing in it is executed.
+Exit codes: 0 written, 2 usage, 3 source missing or rejected, 4 out of memory or output not writable.)";
+
+ExitCode convert_main(int argc, char** argv) {
+  resnet::convert::Command command;
+  bool quiet = false;
+  CLI::App app("Converts trained weights of a ResNet into a model file (.rne)");
+  app.set_version_flag("--version", "resnet_convert " + std::string(resnet::tools::version()));
+  app.footer(examples);
+  app.add_option("SOURCE", command.source, "weight file, torchvision:NAME, or a recipe with --weights")->required();
+  app.add_option("-o,--output", command.output, "model file to write; replaced only when everything went well")
+      ->required();
+  app.add_option("--arch", command.arch, "auto (default), a torchvision name such as resnet50, or a recipe (.json)");
+  app.add_option("--weights", command.weights, "weight file when SOURCE is a recipe");
+  app.add_option("--map", command.map, "file of lines \"pattern -> name\" that rename source keys; \"-\" drops one");
+  app.add_option("--preset", command.preset, "how pictures become input: " + resnet::convert::preset_list());
+  app.add_option("--labels", command.labels, "text file with one class name per line");
+  app.add_option("--input-size", command.input_size,
+                 "HxW of the network's input; the resize edge scales in proportion");
+  app.add_flag("--verbose", command.verbose, "list every key");
+  app.add_flag("-q,--quiet", quiet, "print errors only");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ExitCode::ok : ExitCode::usage;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    const resnet::convert::Outcome outcome = resnet::convert::run(command);
+    if (quiet) return ExitCode::ok;
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    resnet::tools::StandardOutput out;
+    out.write(outcome.report);
+    out.write("wrote       " + resnet::tools::printable(command.output) + ", " +
+              resnet::tools::human_bytes(static_cast<std::int64_t>(outcome.bytes)) + ", " +
+              resnet::tools::fixed(seconds.count(), 2) + " s\n");
+    out.flush();
+    return ExitCode::ok;
+  } catch (const resnet::Error& error) {
+    // Lists of keys take several lines.
+    const std::string_view message = error.what();
+    std::string text;
+    for (std::size_t begin = 0; begin < message.size();) {
+      const std::size_t end = std::min(message.find('\n', begin), message.size());
+      text += resnet::tools::printable(message.substr(begin, end - begin)) + '\n';
+      begin = end + 1;
+    }
+    std::fputs(("resnet_convert: " + text).c_str(), stderr);
+    return resnet::tools::exit_code_of(error.code());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return resnet::tools::run_tool("resnet_convert", argc, argv, convert_main); }

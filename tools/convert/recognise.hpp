@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convert/recipe.hpp"
+#include "convert/tensors.hpp"
+
+namespace resnet::convert {
+
+/// A recipe that is embedded into the tool (models/recipes/*.json) or read from a file.
+struct RecipeText {
+  std::string name;  ///< "digits", or the path
+  std::string json;
+};
+
+/// What `--arch` says.
+struct ArchChoice {
+  std::string name = "auto";        ///< "auto", a torchvision name or an embedded recipe's
+  std::vector<RecipeText> recipes;  ///< embedded ones, for auto and by name
+  std::vector<RecipeText> file;     ///< one entry when --arch names a file
+};
+
+/// The recipe for these tensors: the given one, or the one that their names and shapes tell.
+/// @throws Error import_failed when nothing fits, invalid_argument for an unknown name
+Recipe choose_recipe(const ArchChoice& choice, const TensorIndex& tensors);
+
+/// A recipe's weights and the tensors that they come from.
+struct Mapping {
+  struct Entry {
+    WantedTensor wanted;
+    const SourceTensor* source = nullptr;
+    bool oihw = false;  ///< a convolution's weights, to be reordered
+  };
+  std::vector<Entry> entries;        ///< in layer order
+  std::vector<std::string> ignored;  ///< keys that inference does not need (num_batches_tracked)
+  std::int64_t trainable = 0;        ///< parameters
+  std::int64_t running = 0;          ///< values of running means and variances
+};
+
+/// @throws Error import_failed that lists every missing key, every key that the recipe does not use, and every key of
+/// another shape than the recipe expects
+Mapping map_tensors(const Recipe& recipe, const TensorIndex& tensors);
+
+}  // namespace resnet::convert
