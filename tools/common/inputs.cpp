@@ -114,8 +114,9 @@ class Expander {
 }  // namespace
 
 bool is_picture_name(std::string_view path) {
-  static constexpr std::array<std::string_view, 10> known{".jpg", ".jpeg", ".jpe", ".jfif", ".png",
-                                                          ".bmp", ".gif",  ".ppm", ".pgm",  ".tga"};
+  // Formats that are not decoded are known too: a folder's pictures are reported, never skipped silently.
+  static constexpr std::array<std::string_view, 16> known{".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".bmp",  ".tga", ".gif",
+                                                          ".ppm", ".pgm",  ".tif", ".tiff", ".webp", ".avif", ".heic", ".jp2"};
   return std::find(known.begin(), known.end(), extension(path)) != known.end();
 }
 

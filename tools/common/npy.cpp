@@ -280,23 +280,28 @@ std::string npy_header_bytes(std::int64_t rows, std::span<const std::int64_t> ro
   return out + text;
 }
 
-NpyWriter::NpyWriter(const std::string& path, std::vector<std::int64_t> row_shape)
-    : file_(path), row_shape_(std::move(row_shape)) {
-  for (const std::int64_t axis : row_shape_) row_elements_ *= axis;
-  const std::string header = npy_header_bytes(0, row_shape_);
-  file_.write(std::as_bytes(std::span(header)));
-}
-
-void NpyWriter::append(std::span<const float> rows) {
+void NpyWriter::append(std::span<const float> rows, std::span<const std::int64_t> row_shape) {
+  std::int64_t row_elements = 1;
+  for (const std::int64_t axis : row_shape) row_elements *= axis;
   const auto count = static_cast<std::int64_t>(rows.size());
-  if (row_elements_ <= 0 || count % row_elements_ != 0) {
+  if (count == 0 || row_elements <= 0 || count % row_elements != 0) {
     throw Error(ErrorCode::internal, "an incomplete row", file_.path());
   }
-  rows_ += count / row_elements_;
+  if (rows_ == 0) {
+    row_shape_.assign(row_shape.begin(), row_shape.end());
+    const std::string header = npy_header_bytes(0, row_shape_);
+    file_.write(std::as_bytes(std::span(header)));
+  } else if (!std::equal(row_shape.begin(), row_shape.end(), row_shape_.begin(), row_shape_.end())) {
+    throw UsageError("cannot write " + file_.path() +
+                     ": the inputs have different sizes, which one array cannot hold; give them one by one, or use a "
+                     "--preset that crops");
+  }
+  rows_ += count / row_elements;
   file_.write(std::as_bytes(rows));
 }
 
 void NpyWriter::commit() {
+  if (rows_ == 0) return;
   const std::string header = npy_header_bytes(rows_, row_shape_);
   file_.rewrite_start(std::as_bytes(std::span(header)));
   file_.commit();

@@ -57,21 +57,20 @@ class NpyReader {
 };
 
 /// Writes float32 rows as they come; the number of rows is filled in by commit(). Version 1.0, C order. The file is
-/// atomic. @throws OutputError
+/// atomic and claimed at once, so that an unwritable place is found before the work begins. @throws OutputError
 class NpyWriter {
  public:
-  /// `row_shape`: every axis behind the first.
-  NpyWriter(const std::string& path, std::vector<std::int64_t> row_shape);
-  /// `rows` must be a whole number of rows.
-  void append(std::span<const float> rows);
+  explicit NpyWriter(const std::string& path) : file_(path) {}
+  /// A whole number of rows, at least one; `row_shape` is every axis behind the first.
+  /// @throws UsageError when it is not that of the rows before, which one array cannot hold
+  void append(std::span<const float> rows, std::span<const std::int64_t> row_shape);
+  /// Without any rows nothing is written.
   void commit();
-  const std::vector<std::int64_t>& row_shape() const noexcept { return row_shape_; }
-  std::int64_t rows() const noexcept { return rows_; }
 
  private:
   AtomicFile file_;
   std::vector<std::int64_t> row_shape_;
-  std::int64_t row_elements_ = 1, rows_ = 0;
+  std::int64_t rows_ = 0;
 };
 
 /// The 128 or more bytes before the data of a version 1.0 file of float32 in C order.

@@ -18,6 +18,12 @@ std::vector<std::string> names(const std::vector<std::string>& arguments) {
   return out;
 }
 
+void write_array(const std::string& path, std::size_t values, const std::vector<std::int64_t>& row_shape) {
+  NpyWriter writer(path);
+  writer.append(std::vector<float>(values), row_shape);
+  writer.commit();
+}
+
 std::string failure(const std::string& argument) {
   const auto inputs = expand_inputs({argument});
   return inputs.size() == 1 ? inputs[0].failure : "not one input";
@@ -62,27 +68,20 @@ TEST(ExpandInputs, NamesAListThatCannotBeRead) {
 
 TEST(ExpandInputs, TakesEachRowOfAnArray) {
   const ScratchFolder folder;
-  NpyWriter writer(folder / "x.npy", {3, 1, 1});
-  writer.append(std::vector<float>(6));
-  writer.commit();
+  write_array(folder / "x.npy", 6, {3, 1, 1});
   EXPECT_EQ(names({folder / "x.npy"}), (std::vector<std::string>{folder / "x.npy[0]", folder / "x.npy[1]"}));
 }
 
 TEST(ExpandInputs, NamesAnArrayOfOneRowLikeItsFile) {
   const ScratchFolder folder;
-  NpyWriter writer(folder / "x.npy", {3, 1, 1});
-  writer.append(std::vector<float>(3));
-  writer.commit();
+  write_array(folder / "x.npy", 3, {3, 1, 1});
   EXPECT_EQ(names({folder / "x.npy"}), (std::vector<std::string>{folder / "x.npy"}));
 }
 
 TEST(ExpandInputs, RefusesArraysOfAnotherShapeOrNone) {
   const ScratchFolder folder;
-  NpyWriter matrix(folder / "matrix.npy", {3});
-  matrix.append(std::vector<float>(3));
-  matrix.commit();
-  NpyWriter empty(folder / "empty.npy", {3, 1, 1});
-  empty.commit();
+  write_array(folder / "matrix.npy", 3, {3});
+  write_text(folder / "empty.npy", npy_header_bytes(0, std::vector<std::int64_t>{3, 1, 1}));
   write_text(folder / "broken.npy", "not an array");
   EXPECT_EQ(failure(folder / "matrix.npy"), "expected a float32 array of N x C x H x W");
   EXPECT_EQ(failure(folder / "empty.npy"), "the array is empty");

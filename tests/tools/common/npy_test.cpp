@@ -125,9 +125,10 @@ TEST(NpyHeader, RefusesALongHeaderBeforeReadingIt) {
 TEST(NpyFile, GivesBackTheRowsThatWereWritten) {
   const ScratchFolder folder;
   {
-    NpyWriter writer(folder / "x.npy", {2, 1});
-    writer.append(std::vector<float>{1, 2, 3, 4});
-    writer.append(std::vector<float>{-0.5f, std::numeric_limits<float>::denorm_min()});
+    const std::vector<std::int64_t> row{2, 1};
+    NpyWriter writer(folder / "x.npy");
+    writer.append(std::vector<float>{1, 2, 3, 4}, row);
+    writer.append(std::vector<float>{-0.5f, std::numeric_limits<float>::denorm_min()}, row);
     writer.commit();
   }
   const NpyReader reader(folder / "x.npy");
@@ -136,6 +137,20 @@ TEST(NpyFile, GivesBackTheRowsThatWereWritten) {
   std::vector<float> rows(4);
   reader.read_rows(1, 2, rows);
   EXPECT_EQ(rows, (std::vector<float>{3, 4, -0.5f, std::numeric_limits<float>::denorm_min()}));
+}
+
+TEST(NpyFile, HoldsRowsOfOneShapeOnly) {
+  const ScratchFolder folder;
+  NpyWriter writer(folder / "x.npy");
+  writer.append(std::vector<float>(4), std::vector<std::int64_t>{2, 2});
+  EXPECT_THROW(writer.append(std::vector<float>(4), std::vector<std::int64_t>{4, 1}), UsageError);
+  EXPECT_THROW(writer.append(std::vector<float>(3), std::vector<std::int64_t>{2, 2}), Error);
+}
+
+TEST(NpyFile, IsNotWrittenWithoutRows) {
+  const ScratchFolder folder;
+  NpyWriter(folder / "x.npy").commit();
+  EXPECT_EQ(folder.entries(), 0u);
 }
 
 TEST(NpyFile, ConvertsDoublesAndBytes) {
