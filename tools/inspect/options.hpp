@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/session_choice.hpp"
+
+namespace resnet::tools {
+
+/// The command line of resnet_inspect.
+struct InspectOptions {
+  std::string model;
+  bool json = false, graph = false;
+  std::string device = "auto";
+  Precision precision = Precision::fp32;
+  int threads = 0;
+  std::int64_t batch = 1;
+  std::optional<Size> input_size;  ///< the model's own when empty
+};
+
+/// @return nothing when --help or --version was asked for and printed. @throws UsageError
+std::optional<InspectOptions> parse_inspect_options(int argc, char** argv);
+
+}  // namespace resnet::tools
