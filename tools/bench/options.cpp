@@ -1,0 +1,70 @@
+#include "bench/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "common/tool_error.hpp"
+#include "common/version.hpp"
+
+namespace resnet::tools {
+namespace {
+
+constexpr const char* examples = R"(
+Examples:
+  resnet_bench -m resnet50.rne --batch 1,8,32                load, first and steady-state time, images/s
+  resnet_bench -m resnet50.rne --precision bf16 --layers     where the time goes, layer by layer
+  resnet_bench -m resnet50.rne --iterations 100 --json > bench.json
+
+Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 130, 143 signal. docs/cli.md describes the JSON.)";
+
+}  // namespace
+
+std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
+  BenchOptions options;
+  std::string precision = "fp32", size;
+
+  CLI::App app("Measures a model on this machine with made-up input.", "resnet_bench");
+  app.footer(examples);
+  app.set_version_flag("--version", "resnet_bench " + std::string(version()));
+  app.add_option("-m,--model", options.model, "Model file (.rne)")->required()->type_name("FILE");
+  app.add_option("--batch", options.batches, "Images per run, several separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str()
+      ->type_name("N,...");
+  app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")->capture_default_str()->type_name("NAME");
+  app.add_option("--threads", options.threads, "CPU threads; 0 = physical cores")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  app.add_option("--input-size", size, "Another input size than the model's own")->type_name("HxW");
+  app.add_option("--seconds", options.seconds, "Measured time per batch size, at least 5 runs")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+  app.add_option("--iterations", options.iterations, "Measured runs per batch size, instead of --seconds")
+      ->check(CLI::Range(1, 100'000'000));
+  app.add_option("--warmup", options.warmup, "Runs before the measured ones, after the first")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  app.add_flag("--layers", options.layers, "Time every step and print its GFLOP/s");
+  app.add_flag("--json", options.json, "Print one JSON object");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);
+    std::cout.flush();
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  options.precision = parse_precision(precision);
+  check_device_name(options.device);
+  if (!size.empty()) options.input_size = parse_size(size);
+  return options;
+}
+
+}  // namespace resnet::tools
