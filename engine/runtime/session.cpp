@@ -88,7 +88,7 @@ std::vector<std::string> step_layers(const ChosenStep& step) {
 
 }  // namespace
 
-class Session::Impl {
+class __attribute__((visibility("hidden"))) Session::Impl {  // an exported class exports what is nested in it
  public:
   Impl(const Model& model, SessionOptions options)
       : model_(model.state()),

@@ -1,0 +1,12 @@
+# The README shows examples/classify.cpp to the letter, and it stays short.
+file(READ "${README}" readme)
+file(READ "${EXAMPLE}" example)
+string(FIND "${readme}" "```cpp\n${example}```" at)
+if(at EQUAL -1)
+  message(FATAL_ERROR "README.md does not hold the text of examples/classify.cpp in a ```cpp block; copy it there")
+endif()
+string(REGEX MATCHALL "\n" lines "${example}")
+list(LENGTH lines count)
+if(NOT count LESS 40)
+  message(FATAL_ERROR "examples/classify.cpp has ${count} lines; it promises fewer than 40")
+endif()
