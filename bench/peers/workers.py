@@ -1,8 +1,10 @@
 """Worker processes that are stopped while another one is measured."""
 
 import os
+import pathlib
 import signal
 import subprocess
+import sys
 
 
 class Worker:
@@ -45,16 +47,15 @@ class Worker:
 
 def run_once(command):
     """Wall seconds, peak memory in bytes and stdout of a whole process."""
-    import time
-
     read_end, write_end = os.pipe()
-    begin = time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], stdout=write_end, stderr=subprocess.DEVNULL)
+    script = pathlib.Path(__file__).resolve().parent / "time_one.py"
+    helper = [sys.executable, "-I", "-S", script, *command]
+    process = subprocess.Popen(["/bin/sh", "-c", f'exec "$@" 3>&{write_end}', "sh", *map(str, helper)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(write_end,), text=True)
     os.close(write_end)
-    with os.fdopen(read_end) as out:
-        text = out.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begin
-    if status != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: status {status}")
-    return seconds, usage.ru_maxrss * 1024, text
+    out, errors = process.communicate()
+    with os.fdopen(read_end) as result:
+        numbers = result.read().split()
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: status {process.returncode}: {errors}")
+    return float(numbers[0]), int(numbers[1]), out
