@@ -75,14 +75,21 @@ run_ctest() {  # FOLDER [OPTION...]
   ctest --test-dir "$folder" --output-on-failure -j "$jobs" --no-tests=error "$@"
 }
 
-# Python for the tests that open our files with other people's readers.
-python_environment() {
-  python3 -m venv .venv && .venv/bin/pip install -q -r tests/requirements.txt
+# Our model files, opened with other people's reader.
+python_stage() {
+  if [ "$install" = 1 ]; then
+    python3 -m venv .venv && .venv/bin/pip install -q -r tests/requirements.txt || return
+  elif [ ! -x .venv/bin/python ]; then
+    echo "skipped: no .venv, and --no-install forbids making it"
+    return
+  fi
+  local model
+  for model in tests/golden/v*/*.rne; do
+    echo "safetensors opens $model"
+    .venv/bin/python tests/tools/safetensors_test.py "$model" "${model%.rne}.json" || return
+  done
 }
-if [ "$install" = 1 ] && [ "$mode" != fast ]; then
-  stage python python_environment
-fi
-if [ -x .venv/bin/python ]; then export RESNET_ENGINE_TEST_PYTHON=$PWD/.venv/bin/python; fi
+[ "$mode" = fast ] || stage python python_stage
 
 stage build configure_and_build release build --
 case $mode in
@@ -110,6 +117,12 @@ stage tsan tsan_stage
 if [ "$mode" = all ]; then
   stage clang-build configure_and_build release build-clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang --
   stage clang run_ctest build-clang -LE 'long|slow'
+  # A minute on top of replaying what is committed; a longer run keeps its corpus in build-fuzz/corpus.
+  stage fuzz-build configure_and_build release build-fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang \
+    -DRESNET_FUZZ=ON -DRESNET_SANITIZE=address,undefined,fuzzer-no-link -- header_fuzz
+  mkdir -p build-fuzz/corpus
+  stage fuzz build-fuzz/tests/header_fuzz -dict=tests/fuzz/header.dict -rss_limit_mb=512 -timeout=5 -max_total_time=60 \
+    -print_final_stats=1 build-fuzz/corpus tests/golden/v1
   stage format scripts/format.sh --check
   bench_smoke() { build/bin/resnet_bench -m models/digits.rne --batch 1,8 --layers; }
   stage bench bench_smoke

@@ -10,7 +10,7 @@ packages_build=(g++ cmake ninja-build pkg-config
 packages_test=(libgtest-dev python3-venv ca-certificates ccache)
 
 # What `test.sh all` needs on top.
-packages_all=(clang clang-format libomp-dev)
+packages_all=(clang clang-format libomp-dev libclang-rt-14-dev)
 
 # install_packages NAME...: installs by apt what is missing, through sudo when not root. Does nothing when all is there.
 install_packages() {
