@@ -1,0 +1,260 @@
+#include "convert/recognise.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "convert/torchvision.hpp"
+#include "graph/graph.hpp"
+#include "tools/convert/byte_files.hpp"
+
+namespace resnet::convert {
+namespace {
+
+using namespace resnet::test;
+
+/// The tensors of a net as a state dict has them: its recipe's keys and num_batches_tracked.
+std::vector<SourceTensor> state_dict(const ResNetShape& shape) {
+  std::vector<SourceTensor> tensors;
+  const Recipe recipe = resnet_recipe(shape);
+  for (const WantedTensor& wanted : wanted_tensors(recipe)) {
+    SourceTensor tensor;
+    tensor.name = tensor.key = wanted.key;
+    tensor.shape = recipe.expected.at(wanted.key);
+    tensors.push_back(tensor);
+    if (wanted.role != "var") continue;
+    tensor.name = tensor.key = wanted.key.substr(0, wanted.key.rfind('.')) + ".num_batches_tracked";
+    tensor.shape.clear();
+    tensor.type = SourceType::i64;
+    tensors.push_back(tensor);
+  }
+  return tensors;
+}
+
+SourceTensor tensor(const std::string& name, TensorShape shape) {
+  SourceTensor made;
+  made.name = made.key = name;
+  made.shape = std::move(shape);
+  return made;
+}
+LayerSpec layer(const std::string& name, const std::string& op, const std::string& weight = {}) {
+  LayerSpec made;
+  made.name = name;
+  made.op = op;
+  if (!weight.empty()) made.weights["weight"] = weight;
+  return made;
+}
+
+void remove(std::vector<SourceTensor>& tensors, const std::string& name) {
+  tensors.erase(std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name == name; }));
+}
+SourceTensor& find(std::vector<SourceTensor>& tensors, const std::string& name) {
+  return *std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name == name; });
+}
+
+Recipe choose(const std::vector<SourceTensor>& tensors, const std::string& arch = "auto") {
+  ArchChoice choice;
+  choice.name = arch;
+  return choose_recipe(choice, TensorIndex(tensors));
+}
+/// The error of choosing and mapping.
+std::string refusal(const std::vector<SourceTensor>& tensors, const std::string& arch = "auto") {
+  const Error error = error_of([&] { map_tensors(choose(tensors, arch), TensorIndex(tensors)); });
+  EXPECT_EQ(error.code(), ErrorCode::import_failed) << error.what();
+  return error.what();
+}
+bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+class TorchvisionNets : public testing::TestWithParam<TorchvisionNet> {};
+
+TEST_P(TorchvisionNets, AreRecognisedFromShapesWithAnyNumberOfClasses) {
+  for (const std::int64_t classes : {1000ll, 10ll, 1ll, 21841ll}) {
+    ResNetShape shape = GetParam().shape;
+    shape.classes = classes;
+    const auto tensors = state_dict(shape);
+    const Recipe recipe = choose(tensors);
+    EXPECT_EQ(recipe.name, GetParam().name);
+    EXPECT_EQ(recipe.note, "");
+    const Mapping mapping = map_tensors(recipe, TensorIndex(tensors));
+    EXPECT_EQ(mapping.trainable, recipe.expected_parameters);
+    EXPECT_EQ(mapping.entries.size() + mapping.ignored.size(), tensors.size());
+    if (classes == 1000) {
+      EXPECT_EQ(mapping.trainable, GetParam().parameters);
+    }
+  }
+}
+
+TEST_P(TorchvisionNets, MakeAValidGraph) {
+  const auto tensors = state_dict(GetParam().shape);
+  const Recipe recipe = choose(tensors);
+  TensorTable table;
+  for (const auto& entry : map_tensors(recipe, TensorIndex(tensors)).entries) {
+    TensorShape shape = entry.source->shape;
+    if (entry.oihw) shape = {shape[0], shape[2], shape[3], shape[1]};
+    table[entry.wanted.key] = {DType::f32, shape};
+  }
+  const Graph graph = build_graph(recipe.layers, recipe.output, table);
+  const auto shapes = infer_shapes(graph, 1, 224, 224);
+  EXPECT_EQ(shapes[static_cast<std::size_t>(graph.output)].elements(), 1000);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TorchvisionNets, testing::ValuesIn(torchvision_nets()),
+                         [](const auto& net) { return std::string(net.param.name); });
+
+TEST(Recognise, SaysWhatItSaw) {
+  const std::string why = choose(state_dict(find_torchvision_net("resnext50_32x4d")->shape)).why;
+  EXPECT_TRUE(mentions(why, "bottleneck")) << why;
+  EXPECT_TRUE(mentions(why, "3,4,6,3"));
+  EXPECT_TRUE(mentions(why, "groups 32 of width 4"));
+  EXPECT_TRUE(mentions(why, "1000 classes"));
+}
+
+TEST(Recognise, TakesOtherInputChannelsAndThenLeavesThePresetOpen) {
+  ResNetShape shape = find_torchvision_net("resnet18")->shape;
+  shape.input_channels = 1;
+  const Recipe recipe = choose(state_dict(shape));
+  EXPECT_EQ(recipe.name, "resnet18");
+  EXPECT_EQ(recipe.preset, "");
+  EXPECT_EQ(recipe.expected_parameters, 11'689'512 - 2 * 64 * 49);
+}
+
+TEST(Recognise, ANetThatIsBuiltTheSameWayIsTakenAndNamedAsSuch) {
+  const ResNetShape small{false, {1, 1, 2, 1}, 1, 8, 8, 3, 7};
+  const auto tensors = state_dict(small);
+  const Recipe recipe = choose(tensors);
+  EXPECT_EQ(recipe.name, "resnet");
+  EXPECT_TRUE(mentions(recipe.note, "none of its ten"));
+  EXPECT_EQ(map_tensors(recipe, TensorIndex(tensors)).trainable, recipe.expected_parameters);
+}
+
+TEST(Recognise, ExpectedParametersAgreeWithTheRecipeForNetsOutsideTheTen) {
+  for (const ResNetShape& shape :
+       {ResNetShape{true, {1, 2, 1, 1}, 2, 4, 8, 3, 5}, ResNetShape{false, {2, 1, 1, 3}, 1, 16, 16, 4, 9},
+        ResNetShape{true, {1, 1, 1, 1}, 1, 64, 64, 3, 1000}}) {
+    const auto tensors = state_dict(shape);
+    const Recipe recipe = choose(tensors);
+    EXPECT_EQ(map_tensors(recipe, TensorIndex(tensors)).trainable, recipe.expected_parameters);
+  }
+}
+
+TEST(Recognise, ListsEveryMissingAndEveryUnmappedKey) {
+  auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
+  remove(tensors, "fc.bias");
+  remove(tensors, "layer3.1.bn2.running_var");
+  tensors.push_back(tensor("aux.weight", {7}));
+  tensors.push_back(tensor("extra", {1, 2}));
+  const std::string text = refusal(tensors);
+  EXPECT_TRUE(mentions(text, "2 keys are missing:\n  ")) << text;
+  EXPECT_TRUE(mentions(text, "\n  fc.bias\n"));
+  EXPECT_TRUE(mentions(text, "\n  layer3.1.bn2.running_var\n"));
+  EXPECT_TRUE(mentions(text, "2 keys have no place in it:"));
+  EXPECT_TRUE(mentions(text, "\n  aux.weight (7)\n"));
+  EXPECT_TRUE(mentions(text, "\n  extra (1x2)\n"));
+}
+
+TEST(Recognise, NamesAKeyOfAnotherShape) {
+  auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
+  find(tensors, "layer2.0.bn1.weight").shape = {127};
+  EXPECT_TRUE(mentions(refusal(tensors), "layer2.0.bn1.weight is 127, expected 128"));
+}
+
+TEST(Recognise, AStemThatIsNotTorchvisionsIsNotTakenForOne) {
+  auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
+  find(tensors, "conv1.weight").shape = {64, 3, 3, 3};  // the usual CIFAR stem
+  EXPECT_TRUE(mentions(refusal(tensors), "conv1.weight is 64x3x3x3, expected 64x3x7x7"));
+}
+
+TEST(Recognise, AForcedArchitectureMustFit) {
+  const auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
+  EXPECT_EQ(choose(tensors, "resnet18").name, "resnet18");
+  const std::string text = refusal(tensors, "resnet34");
+  EXPECT_TRUE(mentions(text, "layer1.2.conv1.weight"));
+}
+
+TEST(Recognise, AnUnknownNameListsTheKnownOnes) {
+  const Error error = error_of([] { choose({}, "resnet19"); });
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  for (const TorchvisionNet& net : torchvision_nets()) EXPECT_TRUE(mentions(error.what(), net.name));
+}
+
+TEST(Recognise, OtherNetworksAreRefusedWithTheWayOut) {
+  std::vector<SourceTensor> tensors = {tensor("features.0.weight", {64, 3, 3, 3})};
+  const std::string text = refusal(tensors);
+  EXPECT_TRUE(mentions(text, "features.0.weight"));
+  EXPECT_TRUE(mentions(text, "--map"));
+  EXPECT_TRUE(mentions(text, "recipe"));
+  refusal({});
+}
+
+TEST(Recognise, HostileShapesAreRefusedWithoutArithmetic) {
+  for (const char* key : {"conv1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight", "fc.weight"}) {
+    for (const std::int64_t size : {std::int64_t{0}, std::int64_t{1} << 62}) {
+      for (const std::size_t axis : {0u, 1u}) {
+        auto tensors = state_dict(find_torchvision_net("resnext50_32x4d")->shape);
+        TensorShape& shape = find(tensors, key).shape;
+        shape[axis] = size;
+        shape[1 - axis] = 0;  // so that the product fits and any size passes the readers
+        EXPECT_NE(error_of([&] { map_tensors(choose(tensors), TensorIndex(tensors)); }).code(), ErrorCode::internal)
+            << key;
+      }
+    }
+  }
+}
+
+const char* const tiny_recipe = R"({"name": "tiny", "parameters": 57, "preprocess": "torchvision", "labels": ["a", "b"],
+  "output": "fc", "layers": [
+  {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 8, "width": 8}},
+  {"name": "stem", "op": "conv2d", "inputs": ["input"], "attrs": {"stride": [2, 2], "padding": "explicit", "pads": [1, 1, 1, 1]},
+   "weights": {"weight": "stem.weight"}},
+  {"name": "pool", "op": "global_avg_pool", "inputs": ["stem"]},
+  {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "fc.weight", "bias": "fc.bias"}}]})";
+
+TEST(Recipe, IsReadWithItsPresetAndLabels) {
+  const Recipe recipe = parse_recipe(tiny_recipe, "tiny.json");
+  EXPECT_EQ(recipe.name, "tiny");
+  EXPECT_EQ(recipe.output, "fc");
+  EXPECT_EQ(recipe.layers.size(), 4u);
+  EXPECT_EQ(recipe.expected_parameters, 57);
+  EXPECT_EQ(recipe.preset, "torchvision");
+  EXPECT_EQ(recipe.labels, (std::vector<std::string>{"a", "b"}));
+  const auto wanted = wanted_tensors(recipe);
+  ASSERT_EQ(wanted.size(), 3u);
+  EXPECT_EQ(wanted[1].key, "fc.weight");
+}
+
+TEST(Recipe, IsChosenWhenAllKeysAreItsOwn) {
+  ArchChoice choice;
+  choice.recipes = {{"tiny", tiny_recipe}};
+  std::vector<SourceTensor> tensors = {tensor("stem.weight", {2, 3, 3, 3}), tensor("fc.weight", {2, 2}),
+                                       tensor("fc.bias", {2})};
+  EXPECT_EQ(choose_recipe(choice, TensorIndex(tensors)).name, "tiny");
+  tensors.push_back(tensor("more", {1}));
+  EXPECT_EQ(error_of([&] { choose_recipe(choice, TensorIndex(tensors)); }).code(), ErrorCode::import_failed);
+}
+
+TEST(Recipe, NamesWhatIsWrong) {
+  const std::pair<const char*, ErrorCode> cases[] = {
+      {"[]", ErrorCode::bad_header},
+      {R"({"output": "a"})", ErrorCode::bad_header},
+      {R"({"output": "a", "layers": [], "color": 1})", ErrorCode::bad_header},
+      {R"({"output": "a", "layers": [{"name": "a"}]})", ErrorCode::bad_header},
+  };
+  for (const auto& [json, code] : cases) {
+    const Error error = error_of([&, text = json] { parse_recipe(text, "r.json"); });
+    EXPECT_EQ(error.code(), code) << json << error.what();
+    EXPECT_TRUE(mentions(error.what(), "r.json")) << error.what();
+  }
+  Recipe recipe;
+  recipe.layers = {layer("x", "warp")};
+  EXPECT_EQ(error_of([&] { wanted_tensors(recipe); }).code(), ErrorCode::unknown_layer);
+  recipe.layers = {layer("x", "relu", "w")};
+  EXPECT_EQ(error_of([&] { wanted_tensors(recipe); }).code(), ErrorCode::bad_attribute);
+  recipe.layers = {layer("c", "conv2d", "w"), layer("d", "dense", "w")};
+  EXPECT_EQ(error_of([&] { wanted_tensors(recipe); }).code(), ErrorCode::bad_graph);
+}
+
+}  // namespace
+}  // namespace resnet::convert

@@ -1,0 +1,274 @@
+// resnet_convert as a user runs it.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "convert/torchvision.hpp"
+#include "model/model_file.hpp"
+#include "resnet_engine/image.hpp"
+#include "support/scratch_folder.hpp"
+#include "tools/convert/byte_files.hpp"
+
+namespace resnet::convert {
+namespace {
+
+using namespace resnet::test;
+
+struct Result {
+  int code = -1;
+  std::string out, err;
+};
+
+/// A ResNet of torchvision's structure that is small enough for a test: 4 channels in the stem.
+ResNetShape small_net() { return {false, {1, 1, 1, 1}, 1, 4, 4, 3, 10}; }
+
+std::vector<TorchTensor> small_tensors() {
+  std::vector<TorchTensor> tensors;
+  const Recipe recipe = resnet_recipe(small_net());
+  for (const WantedTensor& wanted : wanted_tensors(recipe)) {
+    TorchTensor tensor{wanted.key, {}, {}};
+    std::size_t count = 1;
+    for (const std::int64_t size : recipe.expected.at(wanted.key)) {
+      tensor.shape.push_back(static_cast<std::int32_t>(size));
+      count *= static_cast<std::size_t>(size);
+    }
+    for (std::size_t i = 0; i < count; ++i) tensor.values.push_back(0.25f + static_cast<float>(i % 7) / 8);
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+class ConvertTool : public testing::Test {
+ protected:
+  Result convert(const std::string& arguments, const std::string& environment = {}) {
+    const std::string command = environment + " " RESNET_BIN_DIR "/resnet_convert " + arguments + " >" +
+                                (folder / "out") + " 2>" + (folder / "err") + " </dev/null";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text(folder / "out"),
+            read_text(folder / "err")};
+  }
+  std::string write(const std::string& name, const std::string& bytes) {
+    write_text(folder / name, bytes);
+    return folder / name;
+  }
+  bool exists(const std::string& name) { return std::filesystem::exists(folder / name); }
+
+  ScratchFolder folder;
+  std::string source = write("small.pth", torch_file(small_tensors()));
+  std::string output = folder / "small.rne";
+};
+
+bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+TEST_F(ConvertTool, WritesAModelThatTheEngineReads) {
+  const Result run = convert(source + " -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto model = ModelFile::open(output);
+  EXPECT_EQ(model->header().graph.input_dims(), (Dims{1, 224, 224, 3}));
+  EXPECT_TRUE(model->header().labels.empty());
+  EXPECT_TRUE(mentions(model->header().preprocess_json, "\"torchvision\""));
+  EXPECT_EQ(model->header().provenance.at("source"), "small.pth");
+
+  // conv1 lies as K, R, S, C in the file; every value is where the source has it.
+  const StoredTensor& conv1 = model->tensor("conv1.weight");
+  ASSERT_EQ(conv1.shape, (TensorShape{4, 7, 7, 3}));
+  std::vector<float> krsc(4 * 7 * 7 * 3);
+  model->read_f32(conv1, krsc);
+  const auto oihw = small_tensors()[0].values;
+  for (std::size_t k = 0; k < 4; ++k)
+    for (std::size_t c = 0; c < 3; ++c)
+      for (std::size_t rs = 0; rs < 49; ++rs) ASSERT_EQ(krsc[(k * 49 + rs) * 3 + c], oihw[(k * 3 + c) * 49 + rs]);
+  std::vector<float> fc(10 * 32);
+  model->read_f32(model->tensor("fc.weight"), fc);
+  EXPECT_EQ(fc, small_tensors()[small_tensors().size() - 2].values);
+}
+
+TEST_F(ConvertTool, SaysWhatItRecognisedAndWhatIsOpen) {
+  const Result run = convert(source + " -o " + output);
+  EXPECT_TRUE(mentions(run.out, "basic blocks (no conv3) 1,1,1,1")) << run.out;
+  EXPECT_TRUE(mentions(run.out, "conv1.weight"));
+  EXPECT_TRUE(mentions(run.out, "more, --verbose lists them"));
+  EXPECT_TRUE(mentions(run.out, "expected"));
+  EXPECT_TRUE(mentions(run.out, "--preset"));
+  EXPECT_TRUE(mentions(run.out, "--labels"));
+  EXPECT_TRUE(mentions(convert(source + " --verbose -o " + output).out, "layer4.0.downsample.1.running_var"));
+  const Result quiet = convert(source + " --quiet -o " + output);
+  EXPECT_EQ(quiet.code, 0);
+  EXPECT_EQ(quiet.out + quiet.err, "");
+}
+
+TEST_F(ConvertTool, TheSameSourceGivesTheSameBytes) {
+  ASSERT_EQ(convert(source + " -o " + output).code, 0);
+  ASSERT_EQ(convert(source + " -o " + (folder / "again.rne")).code, 0);
+  EXPECT_TRUE(read_text(output) == read_text(folder / "again.rne"));
+}
+
+TEST_F(ConvertTool, TakesLabelsPresetAndInputSize) {
+  const std::string labels = write("labels.txt", "zero\none\r\ntwo\n3\n4\n5\n6\n7\n8\nnine\n");
+  const Result run =
+      convert(source + " --labels " + labels + " --preset torchvision-v2 --input-size 112x448 -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_FALSE(mentions(run.out, "hint"));
+  const auto model = ModelFile::open(output);
+  EXPECT_EQ(model->header().labels[1], "one");
+  EXPECT_EQ(model->header().labels[9], "nine");
+  EXPECT_EQ(model->header().graph.input_dims(), (Dims{1, 112, 448, 3}));
+  EXPECT_EQ(Preprocess::from_json(model->header().preprocess_json).to_json(),
+            Preprocess::preset("torchvision-v2").with_input_size(112, 448).to_json());
+}
+
+TEST_F(ConvertTool, RenamesKeysThroughAMap) {
+  auto tensors = small_tensors();
+  for (TorchTensor& tensor : tensors) tensor.name = "net.backbone." + tensor.name;
+  tensors.push_back({"net.projector.weight", {1}, {1}});
+  const std::string renamed = write("renamed.pth", torch_file(tensors));
+  const Result refused = convert(renamed + " -o " + output);
+  EXPECT_EQ(refused.code, 3);
+  const std::string map = write("map.txt", "net.projector.* -> -  # not needed\nnet.backbone.* -> *\n");
+  EXPECT_EQ(convert(renamed + " --map " + map + " -o " + output).code, 0);
+}
+
+TEST_F(ConvertTool, TakesARecipeEitherWay) {
+  const std::string recipe = write("tiny.json", R"({"output": "fc", "labels": ["a", "b"], "layers": [
+    {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 8, "width": 8}},
+    {"name": "pool", "op": "global_avg_pool", "inputs": ["input"]},
+    {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "head.weight", "bias": "head.bias"}}]})");
+  const std::string weights =
+      write("tiny.pth", torch_file({{"head.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}, {"head.bias", {2}, {7, 8}}}));
+  const Result run = convert(weights + " --arch " + recipe + " -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  ASSERT_EQ(convert(recipe + " --weights " + weights + " -o " + (folder / "other.rne")).code, 0);
+  EXPECT_EQ(ModelFile::open(output)->header().labels, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(read_text(output) == read_text(folder / "other.rne"));
+}
+
+TEST_F(ConvertTool, UsageErrorsAreExitCode2) {
+  const std::string labels = write("labels.txt", "only one\n");
+  for (const std::string& arguments :
+       {std::string(), source, "-o " + output, source + " --nonsense -o " + output, source + " --preset x -o " + output,
+        source + " --input-size 224 -o " + output, source + " --input-size 0x224 -o " + output,
+        source + " --arch resnet19 -o " + output, source + " -o " + source,
+        source + " --labels " + labels + " -o " + output, source + " --weights " + source + " -o " + output,
+        "torchvision:vgg16 -o " + output}) {
+    const Result run = convert(arguments);
+    EXPECT_EQ(run.code, 2) << arguments << "\n" << run.err;
+    EXPECT_NE(run.err, "");
+    EXPECT_EQ(run.out, "");
+  }
+  EXPECT_FALSE(exists("small.rne"));
+}
+
+TEST_F(ConvertTool, RejectedSourcesAreExitCode3AndNameTheFile) {
+  const std::string evil =
+      write("evil.pth",
+            ZipBytes()
+                .add("a/data.pkl", pickle::start() +
+                                       pickle::reduce(pickle::global("os", "system"),
+                                                      pickle::tuple(pickle::text("touch " + (folder / "pwned")))) +
+                                       ".")
+                .bytes());
+  auto negative = small_tensors();
+  auto infinite = small_tensors();
+  for (TorchTensor& t : negative)
+    if (t.name == "layer2.0.bn1.running_var") t.values[5] = -0.5f;
+  for (TorchTensor& t : infinite)
+    if (t.name == "layer3.0.conv2.weight") t.values[5] = std::numeric_limits<float>::infinity();
+  const std::pair<std::string, const char*> cases[] = {
+      {folder / "missing.pth", "missing.pth"},
+      {folder.path(), "directory"},
+      {write("empty.pth", ""), "empty"},
+      {write("text.pth", "hello"), "text.pth"},
+      {evil, "os.system"},
+      {write("negative.pth", torch_file(negative)), "layer2.0.bn1.running_var"},
+      {write("infinite.pth", torch_file(infinite)), "layer3.0.conv2.weight"},
+  };
+  for (const auto& [path, part] : cases) {
+    const Result run = convert(path + " -o " + output);
+    EXPECT_EQ(run.code, 3) << path << run.err;
+    EXPECT_TRUE(mentions(run.err, part)) << run.err;
+    EXPECT_TRUE(mentions(run.err, path)) << run.err;
+  }
+  EXPECT_FALSE(exists("pwned"));
+  EXPECT_FALSE(exists("small.rne"));
+}
+
+TEST_F(ConvertTool, AnUnwritableOutputIsExitCode4) {
+  EXPECT_EQ(convert(source + " -o " + (folder / "no/such/folder.rne")).code, 4);
+  EXPECT_EQ(convert(source + " -o " + folder.path()).code, 4);
+}
+
+TEST_F(ConvertTool, AFailureLeavesTheOldOutputAndNoOtherFile) {
+  write("small.rne", "old");
+  const std::size_t before = folder.entries() + 2;  // out and err
+  EXPECT_EQ(convert(write("bad.pth", "hello") + " -o " + output).code, 3);
+  EXPECT_EQ(read_text(output), "old");
+  EXPECT_EQ(folder.entries(), before + 1);
+}
+
+TEST_F(ConvertTool, EveryTruncationIsExitCode3) {
+  const std::string bytes = torch_file({{"w", {2}, {1, 2}}});
+  for (std::size_t length = 0; length < bytes.size(); length += 7) {
+    const Result run = convert(write("cut.pth", bytes.substr(0, length)) + " -o " + output);
+    ASSERT_EQ(run.code, 3) << length << run.err;
+  }
+  const std::string complete = read_text(source);
+  for (std::size_t length = 1; length < complete.size(); length += complete.size() / 23) {
+    const Result run = convert(write("cut.pth", complete.substr(0, length)) + " -o " + output);
+    ASSERT_EQ(run.code, 3) << length << run.err;
+  }
+}
+
+TEST_F(ConvertTool, HelpAndVersionGoToStandardOutput) {
+  const Result help = convert("--help"), version = convert("--version");
+  EXPECT_EQ(help.code, 0);
+  EXPECT_TRUE(mentions(help.out, "Examples:"));
+  EXPECT_EQ(version.code, 0);
+  EXPECT_TRUE(mentions(version.out, "resnet_convert 0."));
+}
+
+TEST_F(ConvertTool, LooksIntoTheCachesByName) {
+  std::filesystem::create_directories(folder / "torch/hub/checkpoints");
+  std::filesystem::copy_file(source, folder / "torch/hub/checkpoints/resnet18-f37072fd.pth");
+  const std::string home = "TORCH_HOME=" + (folder / "torch") + " HF_HOME=" + (folder / "hf");
+  const Result found = convert("torchvision:resnet18 -o " + output, home);
+  EXPECT_EQ(found.code, 0) << found.err;
+  EXPECT_TRUE(mentions(found.out, "another hash")) << found.out;  // the name alone is not believed
+  const Result absent = convert("torchvision:resnet50 -o " + output, home);
+  EXPECT_EQ(absent.code, 3);
+  EXPECT_TRUE(mentions(absent.err, "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"));
+}
+
+TEST_F(ConvertTool, AnInterruptedRunLeavesNoFile) {
+  for (int delay_ms : {0, 5, 20, 60}) {
+    const pid_t pid = ::fork();
+    ASSERT_GE(pid, 0);
+    if (pid == 0) {
+      ::execl(RESNET_BIN_DIR "/resnet_convert", "resnet_convert", source.c_str(), "-q", "-o", output.c_str(), nullptr);
+      ::_exit(127);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+    ::kill(pid, SIGTERM);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    EXPECT_TRUE(done || (WIFEXITED(status) && WEXITSTATUS(status) == 143) || WIFSIGNALED(status)) << status;
+    if (exists("small.rne")) ModelFile::open(output);  // complete when it is there
+    std::filesystem::remove(output);
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+      EXPECT_FALSE(entry.path().filename().string().starts_with(".small.rne")) << entry.path();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace resnet::convert
