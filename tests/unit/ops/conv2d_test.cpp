@@ -13,41 +13,44 @@ OpCall digits(std::vector<float> values, AttrMap attrs) {
 }
 
 TEST(Conv2d, ValidPaddingSeesTheInputOnly) {
-  EXPECT_EQ(run(digits({1, 2, 3, 4, 5}, {})).values, (Doubles{321, 432, 543}));
+  EXPECT_EQ(run_on_both_axes(digits({1, 2, 3, 4, 5}, {})).values, (Doubles{321, 432, 543}));
 }
 
 TEST(Conv2d, StrideSkipsPositions) {
-  EXPECT_EQ(run(digits({1, 2, 3, 4, 5, 6}, {{"stride", Ints{1, 2}}})).values, (Doubles{321, 543}));
+  EXPECT_EQ(run_on_both_axes(digits({1, 2, 3, 4, 5, 6}, {{"stride", Ints{1, 2}}})).values, (Doubles{321, 543}));
 }
 
 TEST(Conv2d, DilationSpreadsTheKernel) {
-  EXPECT_EQ(run(digits({1, 2, 3, 4, 5, 6}, {{"dilation", Ints{1, 2}}})).values, (Doubles{531, 642}));
+  EXPECT_EQ(run_on_both_axes(digits({1, 2, 3, 4, 5, 6}, {{"dilation", Ints{1, 2}}})).values, (Doubles{531, 642}));
 }
 
 TEST(Conv2d, SamePaddingKeepsTheSizeAtStride1) {
-  EXPECT_EQ(run(digits({1, 2, 3, 4, 5}, {{"padding", std::string("same")}})).values, (Doubles{210, 321, 432, 543, 54}));
+  EXPECT_EQ(run_on_both_axes(digits({1, 2, 3, 4, 5}, {{"padding", std::string("same")}})).values,
+            (Doubles{210, 321, 432, 543, 54}));
 }
 
 TEST(Conv2d, SamePaddingOfAnOddInputIsSymmetricAtStride2) {
   for (const std::string policy : {"same", "same_lower"}) {
-    EXPECT_EQ(run(digits({1, 2, 3, 4, 5}, {{"stride", Ints{1, 2}}, {"padding", policy}})).values,
+    EXPECT_EQ(run_on_both_axes(digits({1, 2, 3, 4, 5}, {{"stride", Ints{1, 2}}, {"padding", policy}})).values,
               (Doubles{210, 432, 54}));
   }
 }
 
 TEST(Conv2d, SamePaddingOfAnEvenInputPutsTheOddOneAfterAtStride2) {
-  EXPECT_EQ(run(digits({1, 2, 3, 4}, {{"stride", Ints{1, 2}}, {"padding", std::string("same")}})).values,
+  EXPECT_EQ(run_on_both_axes(digits({1, 2, 3, 4}, {{"stride", Ints{1, 2}}, {"padding", std::string("same")}})).values,
             (Doubles{321, 43}));
 }
 
 TEST(Conv2d, SameLowerPaddingOfAnEvenInputPutsTheOddOneBeforeAtStride2) {
-  EXPECT_EQ(run(digits({1, 2, 3, 4}, {{"stride", Ints{1, 2}}, {"padding", std::string("same_lower")}})).values,
-            (Doubles{210, 432}));
+  EXPECT_EQ(
+      run_on_both_axes(digits({1, 2, 3, 4}, {{"stride", Ints{1, 2}}, {"padding", std::string("same_lower")}})).values,
+      (Doubles{210, 432}));
 }
 
 TEST(Conv2d, ExplicitPaddingMayDifferOnEachSide) {
-  EXPECT_EQ(run(digits({1, 2, 3, 4}, {{"padding", std::string("explicit")}, {"pads", Ints{0, 2, 0, 1}}})).values,
-            (Doubles{100, 210, 321, 432, 43}));
+  EXPECT_EQ(
+      run_on_both_axes(digits({1, 2, 3, 4}, {{"padding", std::string("explicit")}, {"pads", Ints{0, 2, 0, 1}}})).values,
+      (Doubles{100, 210, 321, 432, 43}));
   // rows 0 0 0 0 / 1 2 0 0 / 3 4 0 0
   const OpResult y = run({"conv2d",
                           {{"padding", std::string("explicit")}, {"pads", Ints{1, 0, 0, 2}}},

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace resnet::test {
 
@@ -85,6 +86,24 @@ OpResult run(const OpCall& call, const Activation& activation) {
     EXPECT_TRUE(same) << call.op << "[" << i << "]: " << value << " in float, " << f64[i] << " in double";
   }
   return {dims, std::move(f64)};
+}
+
+OpResult run_on_both_axes(const OpCall& call) {
+  OpCall column = call;
+  for (Tensor& input : column.inputs) std::swap(input.dims.h, input.dims.w);
+  for (Weight& weight : column.weights) {
+    if (weight.shape.size() == 4) std::swap(weight.shape[1], weight.shape[2]);
+  }
+  for (auto& [name, value] : column.attrs) {
+    Ints* list = std::get_if<Ints>(&value);
+    if (list && list->size() == 2) *list = {(*list)[1], (*list)[0]};
+    if (list && list->size() == 4) *list = {(*list)[1], (*list)[0], (*list)[3], (*list)[2]};
+  }
+  const OpResult as_row = run(call), as_column = run(column);
+  EXPECT_EQ(as_column.dims, (Dims{as_row.dims.n, as_row.dims.w, as_row.dims.h, as_row.dims.c}));
+  EXPECT_EQ(std::memcmp(as_row.values.data(), as_column.values.data(), as_row.values.size() * sizeof(double)), 0)
+      << call.op << ": the vertical axis differs from the horizontal one";
+  return as_row;
 }
 
 }  // namespace resnet::test

@@ -43,4 +43,8 @@ struct OpResult {
 /// 1e-5 of the largest value in float. Returns the double form.
 OpResult run(const OpCall& call, const Activation& activation = {});
 
+/// The same for operands of one row: runs them as one column too (sizes, kernel and [h, w] attributes exchanged) and
+/// expects the same values, so that no case tests one axis alone.
+OpResult run_on_both_axes(const OpCall& call);
+
 }  // namespace resnet::test

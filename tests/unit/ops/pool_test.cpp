@@ -29,40 +29,42 @@ AttrMap pads(std::int64_t left, std::int64_t right, AttrMap attrs = {}) {
 AttrMap padding(const char* policy) { return {{"padding", std::string(policy)}}; }
 
 TEST(MaxPool, TakesTheLargestOfEachWindow) {
-  EXPECT_EQ(run(pool("max_pool", {1, 5, 2, 4, 3, 9}, 2, 2)).values, (Doubles{5, 4, 9}));
-  EXPECT_EQ(run(pool("max_pool", {1, 5, 2, 4, 3}, 2, 2)).values, (Doubles{5, 4})) << "the rest is dropped";
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {1, 5, 2, 4, 3, 9}, 2, 2)).values, (Doubles{5, 4, 9}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {1, 5, 2, 4, 3}, 2, 2)).values, (Doubles{5, 4})) << "the rest is dropped";
 }
 
 TEST(MaxPool, PadsWithMinusInfinity) {
-  EXPECT_EQ(run(pool("max_pool", {-1, -5, -2, -4}, 3, 2, pads(1, 1))).values, (Doubles{-1, -2}));
-  EXPECT_EQ(run(pool("max_pool", {-infinity, -1}, 2, 1, pads(1, 0))).values, (Doubles{-infinity, -1}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {-1, -5, -2, -4}, 3, 2, pads(1, 1))).values, (Doubles{-1, -2}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {-infinity, -1}, 2, 1, pads(1, 0))).values, (Doubles{-infinity, -1}));
 }
 
 TEST(MaxPool, FollowsTheSamePolicies) {
-  EXPECT_EQ(run(pool("max_pool", {1, 2, 3, 4}, 3, 2, padding("same"))).values, (Doubles{3, 4}));
-  EXPECT_EQ(run(pool("max_pool", {1, 2, 3, 4}, 3, 2, padding("same_lower"))).values, (Doubles{2, 4}));
-  EXPECT_EQ(run(pool("max_pool", {4, 3, 2, 1}, 3, 2, padding("same"))).values, (Doubles{4, 2}));
-  EXPECT_EQ(run(pool("max_pool", {4, 3, 2, 1}, 3, 2, padding("same_lower"))).values, (Doubles{4, 3}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {1, 2, 3, 4}, 3, 2, padding("same"))).values, (Doubles{3, 4}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {1, 2, 3, 4}, 3, 2, padding("same_lower"))).values, (Doubles{2, 4}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {4, 3, 2, 1}, 3, 2, padding("same"))).values, (Doubles{4, 2}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {4, 3, 2, 1}, 3, 2, padding("same_lower"))).values, (Doubles{4, 3}));
 }
 
 TEST(MaxPool, PropagatesNaNFromAnyPlaceInTheWindow) {
   for (int place = 0; place < 3; ++place) {
     std::vector<float> values{1, 2, 3, 4};
     values[static_cast<std::size_t>(place)] = nan;
-    const Doubles y = run(pool("max_pool", values, 3, 1)).values;
+    const Doubles y = run_on_both_axes(pool("max_pool", values, 3, 1)).values;
     EXPECT_TRUE(std::isnan(y[0])) << place;
     EXPECT_EQ(std::isnan(y[1]), place > 0) << place;
   }
 }
 
 TEST(MaxPool, CeilModeKeepsAWindowThatStartsInsideTheInput) {
-  EXPECT_EQ(run(pool("max_pool", {1, 5, 2, 4, 3}, 2, 2, {{"ceil_mode", true}})).values, (Doubles{5, 4, 3}));
-  EXPECT_EQ(run(pool("max_pool", {7}, 2, 2, {{"ceil_mode", true}})).values, (Doubles{7}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {1, 5, 2, 4, 3}, 2, 2, {{"ceil_mode", true}})).values,
+            (Doubles{5, 4, 3}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {7}, 2, 2, {{"ceil_mode", true}})).values, (Doubles{7}));
 }
 
 TEST(MaxPool, CeilModeDropsAWindowThatStartsInThePaddingAfter) {
   // ceil((5 + 1 - 2) / 3) + 1 = 3, but the third window would start at 6.
-  EXPECT_EQ(run(pool("max_pool", {1, 2, 3, 4, 5}, 2, 3, pads(0, 1, {{"ceil_mode", true}}))).values, (Doubles{2, 5}));
+  EXPECT_EQ(run_on_both_axes(pool("max_pool", {1, 2, 3, 4, 5}, 2, 3, pads(0, 1, {{"ceil_mode", true}}))).values,
+            (Doubles{2, 5}));
 }
 
 TEST(MaxPool, TreatsHeightAndWidthApart) {
@@ -78,12 +80,12 @@ TEST(MaxPool, TreatsHeightAndWidthApart) {
 }
 
 TEST(AvgPool, DividesByTheValidCount) {
-  EXPECT_EQ(run(pool("avg_pool", {2, 4, 6, 9}, 2, 2)).values, (Doubles{3, 7.5}));
-  EXPECT_EQ(run(pool("avg_pool", {2, 4, 6, 9}, 2, 1, pads(1, 1))).values, (Doubles{2, 3, 5, 7.5, 9}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {2, 4, 6, 9}, 2, 2)).values, (Doubles{3, 7.5}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {2, 4, 6, 9}, 2, 1, pads(1, 1))).values, (Doubles{2, 3, 5, 7.5, 9}));
 }
 
 TEST(AvgPool, DividesByTheWholeWindowWithCountIncludePad) {
-  EXPECT_EQ(run(pool("avg_pool", {2, 4, 6, 9}, 2, 1, pads(1, 1, {{"count_include_pad", true}}))).values,
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {2, 4, 6, 9}, 2, 1, pads(1, 1, {{"count_include_pad", true}}))).values,
             (Doubles{1, 3, 5, 7.5, 4.5}));
 }
 
@@ -91,20 +93,20 @@ TEST(AvgPool, CeilModeDividesByWhatLiesInsideThePaddedInput) {
   const AttrMap ceil{{"ceil_mode", true}};
   AttrMap both = ceil;
   both["count_include_pad"] = true;
-  EXPECT_EQ(run(pool("avg_pool", {1, 5, 2, 4, 8}, 2, 2, ceil)).values, (Doubles{3, 3, 8}));
-  EXPECT_EQ(run(pool("avg_pool", {1, 5, 2, 4, 8}, 2, 2, both)).values, (Doubles{3, 3, 8}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {1, 5, 2, 4, 8}, 2, 2, ceil)).values, (Doubles{3, 3, 8}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {1, 5, 2, 4, 8}, 2, 2, both)).values, (Doubles{3, 3, 8}));
   // Windows at -1, 1 and 3; the last one covers 6, one pad and one position beyond the padded input.
-  EXPECT_EQ(run(pool("avg_pool", {3, 6, 9, 6}, 3, 2, pads(1, 1, ceil))).values, (Doubles{4.5, 7, 6}));
-  EXPECT_EQ(run(pool("avg_pool", {3, 6, 9, 6}, 3, 2, pads(1, 1, both))).values, (Doubles{3, 7, 3}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {3, 6, 9, 6}, 3, 2, pads(1, 1, ceil))).values, (Doubles{4.5, 7, 6}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {3, 6, 9, 6}, 3, 2, pads(1, 1, both))).values, (Doubles{3, 7, 3}));
 }
 
 TEST(AvgPool, SamePaddingDividesByTheValidCount) {
-  EXPECT_EQ(run(pool("avg_pool", {2, 4, 6, 8}, 3, 2, padding("same"))).values, (Doubles{4, 7}));
-  EXPECT_EQ(run(pool("avg_pool", {2, 4, 6, 8}, 3, 2, padding("same_lower"))).values, (Doubles{3, 6}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {2, 4, 6, 8}, 3, 2, padding("same"))).values, (Doubles{4, 7}));
+  EXPECT_EQ(run_on_both_axes(pool("avg_pool", {2, 4, 6, 8}, 3, 2, padding("same_lower"))).values, (Doubles{3, 6}));
 }
 
 TEST(AvgPool, PropagatesNaN) {
-  const Doubles y = run(pool("avg_pool", {1, nan, 2, 4}, 2, 2)).values;
+  const Doubles y = run_on_both_axes(pool("avg_pool", {1, nan, 2, 4}, 2, 2)).values;
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ(y[1], 3);
 }
@@ -133,7 +135,7 @@ TEST(GlobalAvgPool, AveragesEveryChannelOfEveryImage) {
 TEST(AdaptiveAvgPool, UsesBinsThatMayOverlap) {
   // 5 -> 3: [0, 2), [1, 4), [3, 5)
   const OpCall call{"adaptive_avg_pool", {{"output", Ints{1, 3}}}, {row({1, 3, 5, 10, 20})}, {}};
-  EXPECT_EQ(run(call).values, (Doubles{2, 6, 15}));
+  EXPECT_EQ(run_on_both_axes(call).values, (Doubles{2, 6, 15}));
 }
 
 TEST(AdaptiveAvgPool, RepeatsValuesWhenTheOutputIsLarger) {
@@ -149,7 +151,7 @@ TEST(Pad, PutsZerosAround) {
 
 TEST(Pad, ReflectsWithoutRepeatingTheBorder) {
   const AttrMap attrs{{"pads", Ints{0, 2, 0, 3}}, {"mode", std::string("reflect")}};
-  EXPECT_EQ(run({"pad", attrs, {row({1, 2, 3, 4})}, {}}).values, (Doubles{3, 2, 1, 2, 3, 4, 3, 2, 1}));
+  EXPECT_EQ(run_on_both_axes({"pad", attrs, {row({1, 2, 3, 4})}, {}}).values, (Doubles{3, 2, 1, 2, 3, 4, 3, 2, 1}));
 }
 
 TEST(Pad, ReflectsBothAxes) {
