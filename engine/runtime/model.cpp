@@ -37,9 +37,9 @@ Json to_json(const AttrMap& attrs) {
       json.set(name, std::move(array));
     } else {
       std::visit(
-          [&](const auto& scalar) {
+          [&json, &key = name](const auto& scalar) {
             if constexpr (!std::is_same_v<std::decay_t<decltype(scalar)>, std::vector<std::int64_t>>) {
-              json.set(name, scalar);
+              json.set(key, scalar);
             }
           },
           value);
