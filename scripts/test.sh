@@ -11,9 +11,8 @@ usage() {
 Usage: scripts/test.sh [fast|all] [--no-install]
 
   fast           release build, all tests but the slow ones (the inner loop)
-  (nothing)      release, then the address and undefined-behaviour sanitizers, then the thread sanitizer over the
-                 concurrent tests; the Python tests in a virtual environment
-  all            the same, and a clang build, the format check, the long-running tests and a short benchmark run
+  (nothing)      release, then the address and undefined-behaviour sanitizers; the Python tests in a virtual environment
+  all            the same, the thread sanitizer over the concurrent tests, a clang build, the format check, the long-running tests and a short benchmark run
   --no-install   do not install Debian packages or Python wheels; tests that miss something are skipped by name
 
 Test labels: slow (not in fast), long (only in all), concurrent (also under the thread sanitizer),
@@ -112,9 +111,9 @@ tsan_stage() {
   cmake --build build-tsan --target $targets || return
   TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1" run_ctest build-tsan -L concurrent
 }
-stage tsan tsan_stage
 
 if [ "$mode" = all ]; then
+  stage tsan tsan_stage
   stage clang-build configure_and_build release build-clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang --
   stage clang run_ctest build-clang -LE 'long|slow'
   # A minute on top of replaying what is committed; a longer run keeps its corpus in build-fuzz/corpus.

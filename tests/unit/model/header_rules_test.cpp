@@ -1,7 +1,7 @@
 // One case per rule of docs/format.md: exact error code, a message that names the place, quickly and in little memory.
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <cstring>
 
 #include "golden/golden_model.hpp"
@@ -373,16 +373,17 @@ class HeaderRules : public ::testing::TestWithParam<Rule> {};
 TEST_P(HeaderRules, AreEachRefusedWithTheirOwnErrorQuicklyAndInLittleMemory) {
   const Rule& rule = GetParam();
   const AllocationMeter meter;
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const Error error = refusal(rule.file);
-  const auto spent = std::chrono::steady_clock::now() - start;
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   EXPECT_EQ(to_string(error.code()), to_string(rule.code)) << error.what();
   const std::string text = error.what();
   EXPECT_TRUE(text.starts_with("bad.rne")) << text;
   for (const std::string& part : rule.message)
     EXPECT_NE(text.find(part), std::string::npos) << part << "\nnot in: " << text;
   EXPECT_LT(text.size(), 1000u) << "the message repeats the input";
-  EXPECT_LT(spent, std::chrono::milliseconds(100)) << text;
+  // The limit is for what people run; sanitizers make the parser several times slower.
+  if (!RESNET_SANITIZED) EXPECT_LT(seconds, 0.1) << text;
   EXPECT_LT(meter.peak(), rule.file.size() + (64u << 20)) << text;
 }
 
