@@ -38,7 +38,7 @@ function(resnet_test)
   target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   target_compile_definitions(${arg_NAME} PRIVATE RESNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              RESNET_BIN_DIR="${CMAKE_BINARY_DIR}/bin"
-                             RESNET_SANITIZED=$<BOOL:${RESNET_SANITIZE}>)
+                             RESNET_SANITIZED=${RESNET_SANITIZED})
   set_target_properties(${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
   set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")

@@ -42,7 +42,9 @@ if(RESNET_WERROR)
   target_compile_options(resnet_flags INTERFACE -Werror)
 endif()
 
+set(RESNET_SANITIZED 0)
 if(RESNET_SANITIZE)
+  set(RESNET_SANITIZED 1)
   set(flags "-fsanitize=${RESNET_SANITIZE}" -fno-omit-frame-pointer)
   if(RESNET_SANITIZE MATCHES undefined)
     # The vptr check asks the kernel whether memory is readable; in the converter's child the kernel refuses to say.
