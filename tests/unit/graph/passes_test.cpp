@@ -365,6 +365,14 @@ TEST(FuseActivation, LeavesASharedValueAlone) {
   EXPECT_EQ(optimised(net), lines(net.build()));
 }
 
+TEST(FuseActivation, LeavesTheOutputAloneWhenADeadLayerReadsIt) {
+  Net net;
+  net.conv("c", "x").op("relu", "r", {"c"});
+  Graph graph = net.build();
+  graph.output = 1;
+  EXPECT_EQ(after_pass("fuse_activation", graph), "c conv2d <- x [1x8x8x4]\n");
+}
+
 TEST(FlattenOrder, MovesIntoDense) {
   Net net(2, 4);
   net.op("max_pool", "p", {"x"}, {{"kernel", Ints{2, 2}}, {"stride", Ints{1, 1}}, {"padding", Text("same")}});

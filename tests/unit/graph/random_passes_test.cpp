@@ -140,6 +140,20 @@ TEST(EveryPass, KeepsEveryValueBitByBit) {
   }
 }
 
+TEST(EveryPass, KeepsEveryValueInAnyOrderOfPasses) {
+  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    const Rewritten test(seed);
+    std::vector<Pass> passes(graph_passes().begin(), graph_passes().end());
+    passes.insert(passes.end(), graph_passes().begin(), graph_passes().end());
+    std::mt19937_64 random(seed);
+    std::shuffle(passes.begin(), passes.end(), random);
+    Graph graph = test.before();
+    for (const Pass& pass : passes) graph = pass.run(std::move(graph), {});
+    test.expect_same(graph, 0);
+    if (HasFailure()) return;
+  }
+}
+
 TEST(EveryPass, KeepsRealValuesUpToRounding) {
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     const Rewritten test(seed, false);
