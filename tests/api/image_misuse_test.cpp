@@ -42,6 +42,8 @@ TEST(ImageMisuse, AnImageWhosePixelsDoNotFitItsSizeIsRefused) {
   const TensorView view{out.data(), 1, 16, 16, 3};
   const auto with = [&](const Image& image) { return refusal([&] { preprocess_image(image, cropped(16), view); }); };
   EXPECT_EQ(with({8, 8, 3, std::vector<std::uint8_t>(8 * 8 * 3 - 1)}), ErrorCode::invalid_argument);
+  EXPECT_TRUE(with({0, 8, 3, {}})) << "a picture without pixels";
+  EXPECT_TRUE(with({8, 8, 2, std::vector<std::uint8_t>(128)})) << "neither grey nor RGB";
 }
 
 TEST(ImageMisuse, ResizingToNothingIsRefused) {
