@@ -87,18 +87,25 @@ class Run {
     const auto usable = std::count_if(inputs_.begin(), inputs_.end(), [](const Input& i) { return i.failure.empty(); });
     const auto batch = std::min<std::int64_t>(options_.batch, std::max<std::int64_t>(usable, 1));
     // Pictures are decoded while the session reads and packs its weights.
-    const int threads = options_.threads > 0 ? options_.threads : static_cast<int>(std::thread::hardware_concurrency());
+    const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const int threads = options_.threads > 0 ? std::min(options_.threads, cores) : cores;
     Prefetcher prefetcher(inputs_.size(), static_cast<std::size_t>(2 * batch), threads, [this](std::size_t index) {
       return load_input(inputs_[index], preprocess_, options_.exif);
     });
     Session session(model_, session_options(options_));
+    // A CPU session that has all cores runs slower with a decoder on one of them than the decoder gains: every step ends
+    // with a barrier. It decodes between its runs; all other sessions during them too.
+    const bool on_cpu = !session.device().starts_with("cuda");
+    const int beside_run = on_cpu ? cores - threads : threads;
     if (const auto size = first_size(inputs_, preprocess_)) prepare(session, batch, *size);
 
     ResultPrinter printer(options_.format, out_,
                           {session.device(), session.device_reason(), std::string(to_string(options_.precision))});
     while (!finished()) {
       const Batch ready = next_batch(prefetcher, batch);
+      prefetcher.limit_threads(beside_run);
       if (!ready.indices.empty()) classify_batch(ready, session, printer);
+      prefetcher.limit_threads(threads);
       progress_.update(static_cast<std::int64_t>(taken_));
     }
     progress_.clear();

@@ -73,7 +73,7 @@ LoadedInput load_input(const Input& input, const std::optional<Preprocess>& prep
 }
 
 Prefetcher::Prefetcher(std::size_t count, std::size_t ahead, int threads, Load load)
-    : count_(count), ahead_(std::max<std::size_t>(ahead, 1)), load_(std::move(load)) {
+    : count_(count), ahead_(std::max<std::size_t>(ahead, 1)), load_(std::move(load)), limit_(std::max(threads, 1)) {
   const auto wanted = std::min(static_cast<std::size_t>(std::max(threads, 1)), std::min(count_, ahead_));
   for (std::size_t i = 0; i < wanted; ++i) threads_.emplace_back([this] { work(); });
 }
@@ -90,12 +90,14 @@ Prefetcher::~Prefetcher() {
 void Prefetcher::work() {
   std::unique_lock guard(lock_);
   for (;;) {
-    changed_.wait(guard, [&] { return stop_ || started_ == count_ || started_ < taken_ + ahead_; });
+    changed_.wait(guard, [&] { return stop_ || started_ == count_ || (started_ < taken_ + ahead_ && loading_ < limit_); });
     if (stop_ || started_ == count_) return;
     const std::size_t index = started_++;
+    ++loading_;
     guard.unlock();
     LoadedInput loaded = load_(index);
     guard.lock();
+    --loading_;
     ready_.emplace(index, std::move(loaded));
     changed_.notify_all();
   }
@@ -110,6 +112,14 @@ LoadedInput Prefetcher::next() {
   ++taken_;
   changed_.notify_all();
   return loaded;
+}
+
+void Prefetcher::limit_threads(int threads) {
+  {
+    const std::lock_guard guard(lock_);
+    limit_ = threads;
+  }
+  changed_.notify_all();
 }
 
 }  // namespace resnet::tools

@@ -47,6 +47,9 @@ class Prefetcher {
   /// The next input, in order; waits for it. Call at most `count` times.
   LoadedInput next();
 
+  /// At most this many threads load from now on; loads under way are finished.
+  void limit_threads(int threads);
+
  private:
   void work();
 
@@ -56,6 +59,7 @@ class Prefetcher {
   std::condition_variable changed_;
   std::map<std::size_t, LoadedInput> ready_;
   std::size_t started_ = 0, taken_ = 0;
+  int loading_ = 0, limit_;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -48,6 +48,22 @@ TEST(Prefetcher, WorksAheadWhileNobodyWaits) {
   EXPECT_EQ(loaded, 4u);
 }
 
+TEST(Prefetcher, RestsWhileItMayUseNoThread) {
+  std::atomic<std::size_t> loaded{0};
+  Prefetcher prefetcher(100, 100, 2, [&](std::size_t index) {
+    ++loaded;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return numbered(index);
+  });
+  prefetcher.next();
+  prefetcher.limit_threads(0);
+  const std::size_t before = loaded;
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_LE(loaded, before + 2) << "more than what both threads had begun";
+  prefetcher.limit_threads(2);
+  for (std::size_t i = 1; i < 100; ++i) EXPECT_EQ(prefetcher.next().values.at(0), static_cast<float>(i));
+}
+
 TEST(Prefetcher, EndsWithInputsLeftOver) {
   Prefetcher prefetcher(1000, 2, 2, numbered);
   prefetcher.next();
