@@ -62,7 +62,7 @@ class Builder {
   Value residual_block(const Value& x);
   Value preactivation_block(const Value& x);
   Value squeeze_block(const Value& x);
-  Value grouped_block(const Value& x);
+  Value grouped_block(const Value& before);
   Value padded_block(const Value& x);
   Value shared_block(const Value& x);
   Value pool_block(const Value& x);
@@ -214,7 +214,8 @@ Value Builder::squeeze_block(const Value& x) {
   return maybe_activation(add(scaled, x), 80);
 }
 
-Value Builder::grouped_block(const Value& x) {
+Value Builder::grouped_block(const Value& before) {
+  const Value x = chance(40) ? norm(before) : before;  // often after an activation or a sum that nothing else reads
   const std::int64_t groups = x.dims.c % 2 == 0 && chance(50) ? 2 : x.dims.c;
   const std::int64_t dilation = pick(1, 2);
   return maybe_activation(conv_norm(x, groups * pick(1, 2), 3, 1,
