@@ -1,8 +1,5 @@
 #include "image/decode.hpp"
 
-#include <new>
-#include <string>
-
 #include "base/aligned_buffer.hpp"
 #include "base/check.hpp"
 #include "image/color.hpp"
@@ -12,6 +9,7 @@
 #include "image/format.hpp"
 #include "image/jpeg_markers.hpp"
 #include "image/limits.hpp"
+#include "image/memory_errors.hpp"
 #include "image/png_chunks.hpp"
 
 namespace resnet {
@@ -63,20 +61,18 @@ Raster decode_raster(std::span<const std::uint8_t> bytes, const DecodeOptions& o
 }
 
 Image decode_image(std::span<const std::uint8_t> bytes, const DecodeOptions& options, std::string_view where) {
-  Image image;
-  const Raster raster = decode_raster(bytes, options, where, [&](std::size_t size) {
-    try {
+  return with_memory_errors(where, [&] {
+    Image image;
+    const Raster raster = decode_raster(bytes, options, where, [&](std::size_t size) {
       image.pixels.resize(size);
-    } catch (const std::bad_alloc&) {
-      fail(ErrorCode::out_of_memory, "cannot hold " + std::to_string(size) + " bytes of pixels", where, "free memory");
-    }
-    return image.pixels.data();
+      return image.pixels.data();
+    });
+    image.height = raster.height;
+    image.width = raster.width;
+    image.channels = raster.channels;
+    image.pixels.resize(raster.bytes());
+    return image;
   });
-  image.height = raster.height;
-  image.width = raster.width;
-  image.channels = raster.channels;
-  image.pixels.resize(raster.bytes());
-  return image;
 }
 
 Image load_image(const std::string& path, const DecodeOptions& options) {

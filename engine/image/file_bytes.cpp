@@ -60,7 +60,8 @@ FileBytes read_image_file(const std::string& path) {
   check_image_file_bytes(bytes.size, path);
   // One byte more than the file should have shows that it grew.
   bytes.data.reset(new (std::nothrow) std::uint8_t[bytes.size + 1]);
-  if (!bytes.data) fail(ErrorCode::out_of_memory, "cannot hold " + std::to_string(bytes.size) + " bytes", path);
+  if (!bytes.data)
+    fail(ErrorCode::out_of_memory, "cannot hold " + std::to_string(bytes.size) + " bytes", path, "free memory");
   std::size_t got = 0;
   while (got <= bytes.size) {
     const ssize_t n = ::read(file.get(), bytes.data.get() + got, bytes.size + 1 - got);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <new>
 #include <string>
 
 #include "base/aligned_buffer.hpp"
@@ -10,6 +9,7 @@
 #include "image/file_bytes.hpp"
 #include "image/geometry.hpp"
 #include "image/limits.hpp"
+#include "image/memory_errors.hpp"
 #include "image/normalize.hpp"
 #include "image/resample.hpp"
 #include "image/validate.hpp"
@@ -97,10 +97,12 @@ void normalize(const std::uint8_t* pixels, std::int64_t picture_channels, const 
 
 /// `picture` has 1 channel, or 3 where the network takes colour.
 void preprocess_raster(const Raster& picture, const Preprocess& preprocess, const TensorView& out) {
-  const Geometry geometry = plan_geometry(picture.height, picture.width, preprocess);
-  check_output(out, geometry, preprocess.color == ColorMode::gray ? 1 : 3);
-  const AlignedBuffer cropped = crop_resized(picture, preprocess, geometry);
-  normalize(reinterpret_cast<const std::uint8_t*>(cropped.data()), picture.channels, preprocess, out);
+  with_memory_errors("preprocess", [&] {
+    const Geometry geometry = plan_geometry(picture.height, picture.width, preprocess);
+    check_output(out, geometry, preprocess.color == ColorMode::gray ? 1 : 3);
+    const AlignedBuffer cropped = crop_resized(picture, preprocess, geometry);
+    normalize(reinterpret_cast<const std::uint8_t*>(cropped.data()), picture.channels, preprocess, out);
+  });
 }
 
 }  // namespace
@@ -112,10 +114,12 @@ Image resize_image(const Image& image, std::int64_t height, std::int64_t width, 
     fail(ErrorCode::invalid_argument, "cannot resize to " + std::to_string(width) + "x" + std::to_string(height),
          "resize_image", "use 1 to " + std::to_string(max_image_side) + " per side");
   }
-  Image result{height, width, image.channels, {}};
-  result.pixels.resize(static_cast<std::size_t>(height * width * image.channels));
-  resize_region(view_of(image), height, width, filter, {0, 0, height, width}, result.pixels.data());
-  return result;
+  return with_memory_errors("resize_image", [&] {
+    Image result{height, width, image.channels, {}};
+    result.pixels.resize(static_cast<std::size_t>(height * width * image.channels));
+    resize_region(view_of(image), height, width, filter, {0, 0, height, width}, result.pixels.data());
+    return result;
+  });
 }
 
 ImageSize preprocessed_size(const Image& image, const Preprocess& preprocess) {

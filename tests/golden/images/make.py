@@ -296,6 +296,7 @@ def png_files():
         files[f"gray-{depth}-interlaced"] = png(gray >> (8 - depth), depth, 0, interlaced=True)
     for depth in (1, 2, 4):
         files[f"palette-{depth}"] = png(index % 2**depth, depth, 3, extra=palette)
+    files["palette-index-too-large"] = png(index, 8, 3, extra=palette)
     files["palette-4-interlaced"] = png(index % 16, 4, 3, interlaced=True, extra=palette)
     frames = [scene(20, 14, seed).convert("RGB") for seed in (1, 2)]
     files["animated"] = pillow_bytes(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=50)
@@ -326,14 +327,14 @@ def decode_record(name):
 
 
 def exif_cases():
-    """ImageOps.exif_transpose of one JPEG for all orientations; the tests put the segment in themselves."""
-    jpeg = (HERE / "baseline-422.jpg").read_bytes()
+    """ImageOps.exif_transpose of one PNG for all orientations; the tests put the chunk in themselves."""
+    plain = (HERE / "rgb.png").read_bytes()
     records = []
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        segment = exif.tobytes()  # begins with "Exif\0\0"
-        marked = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
+        tiff = exif.tobytes().removeprefix(b"Exif\0\0")
+        marked = plain[:33] + chunk(b"eXIf", tiff) + plain[33:]
         turned = ImageOps.exif_transpose(Image.open(io.BytesIO(marked))).convert("RGB")
         records.append([orientation, turned.height, turned.width, crc(np.asarray(turned))])
     assert len({record[3] for record in records}) == 8

@@ -11,6 +11,7 @@
 
 #include "image/decoders.hpp"
 #include "image/limits.hpp"
+#include "image/memory_errors.hpp"
 #include "unit/image/golden.hpp"
 
 namespace resnet::test {
@@ -301,6 +302,14 @@ TEST(PictureFiles, ThatCannotBeReadAreNamedWithoutWaiting) {
     EXPECT_EQ(error.code(), ErrorCode::io) << error.what();
     expect_helpful(error, path);
   }
+}
+
+TEST(PictureMemory, ThatIsExhaustedIsAnErrorOfThisLibrary) {
+  const Error error = error_of([] { with_memory_errors("here", []() -> int { throw std::bad_alloc(); }); });
+  EXPECT_EQ(error.code(), ErrorCode::out_of_memory);
+  EXPECT_EQ(error.where(), "here");
+  EXPECT_EQ(error_of([] { with_memory_errors("", []() -> int { throw std::length_error(""); }); }).code(),
+            ErrorCode::out_of_memory);
 }
 
 TEST(PictureFiles, ThatAreEmptySaySo) {
