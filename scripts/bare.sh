@@ -64,7 +64,9 @@ trap 'exit 143' TERM
 
 # How this machine reaches packages; nothing of it is in the repository. The root keeps debootstrap's one source line.
 apt-config dump | grep -E '^Acquire::https?::' >"$root/etc/apt/apt.conf.d/90host" || true
-for file in /etc/apt/auth.conf.d /etc/resolv.conf /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
+# The local certificates count again when the root installs ca-certificates, which writes its bundle anew.
+for file in /etc/apt/auth.conf.d /etc/resolv.conf /etc/pip.conf /etc/ssl/certs/ca-certificates.crt \
+  /usr/local/share/ca-certificates; do
   [ -e "$file" ] || continue
   mkdir -p "$root$(dirname "$file")"
   cp -rL "$file" "$root$(dirname "$file")/"
