@@ -6,6 +6,7 @@
 #include <span>
 #include <stdexcept>
 
+#include "base/dtype.hpp"
 #include "model/model_file.hpp"
 
 namespace resnet::test {
@@ -40,9 +41,12 @@ std::map<std::string, std::vector<float>> random_weights(const NetworkSpec& netw
     values.resize(size);
     for (float& value : values) {
       const float u = uniform(random);
-      if (role == "weight") value = (2 * u - 1) * bound;
-      else if (role == "gamma" || role == "var") value = 0.5f + u;
-      else value = 0.2f * (2 * u - 1);
+      if (role == "weight")
+        value = (2 * u - 1) * bound;
+      else if (role == "gamma" || role == "var")
+        value = 0.5f + u;
+      else
+        value = 0.2f * (2 * u - 1);
     }
   }
   return weights;
@@ -50,11 +54,17 @@ std::map<std::string, std::vector<float>> random_weights(const NetworkSpec& netw
 
 std::vector<std::byte> random_model(const NetworkSpec& network, std::uint64_t seed) {
   const auto weights = random_weights(network, seed);
+  std::map<std::string, std::vector<std::uint16_t>> rounded;
   ModelToWrite model;
   model.layers = network.layers;
   model.output = network.output;
   for (const auto& [name, info] : network.tensors) {
-    model.tensors.push_back({name, DType::f32, info.shape, std::as_bytes(std::span(weights.at(name)))});
+    if (info.dtype == DType::bf16) {
+      for (const float value : weights.at(name)) rounded[name].push_back(f32_to_bf16(value));
+      model.tensors.push_back({name, info.dtype, info.shape, std::as_bytes(std::span(rounded[name]))});
+    } else {
+      model.tensors.push_back({name, DType::f32, info.shape, std::as_bytes(std::span(weights.at(name)))});
+    }
   }
   return serialise(model);
 }

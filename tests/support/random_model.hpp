@@ -14,7 +14,7 @@ namespace resnet::test {
 /// The same seed gives the same values on every machine.
 std::map<std::string, std::vector<float>> random_weights(const NetworkSpec& network, std::uint64_t seed);
 
-/// The bytes of a `.rne` file with those weights.
+/// The bytes of a `.rne` file with those weights; tensors that the network has as bf16 are rounded to it.
 std::vector<std::byte> random_model(const NetworkSpec& network, std::uint64_t seed);
 
 /// A file in a fresh directory that is removed with this object.

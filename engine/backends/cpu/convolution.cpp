@@ -39,6 +39,13 @@ int residual_input(const StepProblem& problem) {
   return -1;
 }
 
+/// Whether the packed weights carry the batch norm's scale. Weights of 32 bits are rounded once either way; those that
+/// are 16-bit in the file stay as trained when computing in 16 bits, and the scale becomes a post-op, which costs time.
+bool scale_in_weights(const StepProblem& problem) {
+  return problem.precision == Precision::fp32 ||
+         problem.graph->tensors.at(problem.node().weights[0]).dtype == DType::f32;
+}
+
 Support supports(const StepProblem& problem, const DeviceInfo& device) {
   if (Support precise = supports_precision(problem.precision, device); !precise) return precise;
   return Support::yes();
@@ -48,14 +55,15 @@ Support supports_into_residual(const StepProblem& problem, const DeviceInfo& dev
   const int residual = residual_input(problem);
   if (residual < 0) return Support::no("has no residual");
   if (residual == 0) return Support::no("the residual is the convolution's own input");
-  if (problem.precision != Precision::fp32) return Support::no("16-bit weights keep their scale in a post-op before the residual");
+  if (!scale_in_weights(problem))
+    return Support::no("16-bit weights keep their scale in a post-op before the residual");
   return supports(problem, device);
 }
 
 std::vector<AliasRule> residual_alias(const StepProblem& problem) { return {{0, residual_input(problem), true}}; }
 
-/// Layouts of input and output for which oneDNN 2.6 has a jit kernel; any other pair falls to loops that take a thousand
-/// times as long. NHWC on both sides always has one.
+/// Layouts of input and output for which oneDNN 2.6 has a jit kernel; any other pair falls to loops that take a
+/// thousand times as long. NHWC on both sides always has one.
 std::pair<LayoutId, LayoutId> layouts(const ConvProblem& conv, const DeviceInfo& device) {
   const LayoutId out = preferred_layout(conv.K, device);
   if (out == LayoutId::nhwc) return {LayoutId::nhwc, LayoutId::nhwc};
@@ -109,7 +117,8 @@ void spread_groups(WeightRequest& request, const ConvProblem& conv, std::int64_t
   request.format += " groups merged by " + std::to_string(merged);
   const auto taps = static_cast<std::size_t>(conv.R * conv.S), K = static_cast<std::size_t>(conv.K);
   const auto wide = static_cast<std::size_t>(conv.C / conv.groups), narrow = wide / static_cast<std::size_t>(merged);
-  request.pack = [pack = std::move(request.pack), taps, K, wide, narrow](std::span<const TensorValues> tensors, std::byte* out) {
+  request.pack = [pack = std::move(request.pack), taps, K, wide, narrow](std::span<const TensorValues> tensors,
+                                                                         std::byte* out) {
     std::vector<float> spread(K * taps * wide);
     for (std::size_t row = 0; row < K * taps; ++row) {
       const std::size_t k = row / taps, first = k % wide / narrow * narrow;
@@ -133,8 +142,7 @@ std::unique_ptr<Step> prepare_convolution(const StepProblem& problem, bool into_
     const auto [dims, file_strides] = weight_descs(conv);
     const int channel_dims = conv.groups == 1 ? 1 : 2;
 
-    // fp32 weights carry the batch norm's scale; 16-bit weights stay as trained and the scale becomes a post-op.
-    const bool folded = problem.precision == Precision::fp32;
+    const bool folded = scale_in_weights(problem);
     std::vector<WeightRequest> weights;
     dnnl::post_ops ops;
     std::vector<Operand> operands{{DNNL_ARG_SRC, source, Source::input, 0}, {DNNL_ARG_DST, target, Source::output, 0}};
@@ -153,11 +161,13 @@ std::unique_ptr<Step> prepare_convolution(const StepProblem& problem, bool into_
     const memory::desc bias({conv.K}, memory::data_type::f32, memory::format_tag::a);
     const memory::dims strides{conv.stride_h, conv.stride_w}, dilation{conv.dilation_h - 1, conv.dilation_w - 1};
     // The last window decides how much of the lower and right padding exists for oneDNN.
-    const auto end = [](std::int64_t out, std::int64_t stride, std::int64_t kernel, std::int64_t dilated, std::int64_t in,
+    const auto end = [](std::int64_t out, std::int64_t stride, std::int64_t kernel, std::int64_t dilated,
+                        std::int64_t in,
                         std::int64_t begin) { return (out - 1) * stride + (kernel - 1) * dilated + 1 - in - begin; };
     const memory::dims before{conv.pad_top, conv.pad_left};
-    const memory::dims after{std::max(end(conv.P, conv.stride_h, conv.R, conv.dilation_h, conv.H, conv.pad_top), std::int64_t{0}),
-                             std::max(end(conv.Q, conv.stride_w, conv.S, conv.dilation_w, conv.W, conv.pad_left), std::int64_t{0})};
+    const memory::dims after{
+        std::max(end(conv.P, conv.stride_h, conv.R, conv.dilation_h, conv.H, conv.pad_top), std::int64_t{0}),
+        std::max(end(conv.Q, conv.stride_w, conv.S, conv.dilation_w, conv.W, conv.pad_left), std::int64_t{0})};
     const auto kind = dnnl::prop_kind::forward_inference;
     const auto algorithm = dnnl::algorithm::convolution_direct;
     const auto attr = attributes(ops);
@@ -165,8 +175,10 @@ std::unique_ptr<Step> prepare_convolution(const StepProblem& problem, bool into_
     const bool with_bias = folded && !stages.empty();
     const Convolution::primitive_desc primitive =
         !with_bias
-            ? Convolution::primitive_desc({kind, algorithm, source, any, target, strides, dilation, before, after}, attr, cpu_engine())
-            : Convolution::primitive_desc({kind, algorithm, source, any, bias, target, strides, dilation, before, after}, attr, cpu_engine());
+            ? Convolution::primitive_desc({kind, algorithm, source, any, target, strides, dilation, before, after},
+                                          attr, cpu_engine())
+            : Convolution::primitive_desc(
+                  {kind, algorithm, source, any, bias, target, strides, dilation, before, after}, attr, cpu_engine());
 
     const memory::desc file(dims, memory::data_type::f32, file_strides);
     operands.push_back({DNNL_ARG_WEIGHTS, primitive.weights_desc(), Source::weight, weights.size()});
@@ -178,20 +190,29 @@ std::unique_ptr<Step> prepare_convolution(const StepProblem& problem, bool into_
       operands.push_back({DNNL_ARG_BIAS, bias, Source::weight, weights.size()});
       weights.push_back(channel_request(stages, K, false));
     }
-    return std::make_unique<PrimitiveStep>(Convolution(primitive), std::move(operands), primitive.scratchpad_desc().get_size(),
-                                           std::move(weights), primitive.impl_info_str());
+    return std::make_unique<PrimitiveStep>(Convolution(primitive), std::move(operands),
+                                           primitive.scratchpad_desc().get_size(), std::move(weights),
+                                           primitive.impl_info_str());
   });
 }
 
-std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) { return prepare_convolution(problem, false); }
+std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) {
+  return prepare_convolution(problem, false);
+}
 std::unique_ptr<Step> prepare_into_residual(const StepProblem& problem, const DeviceInfo&) {
   return prepare_convolution(problem, true);
 }
 
 }  // namespace
 
-const Implementation convolution_into_residual{"onednn_convolution_into_residual", match, supports_into_residual, estimate_us,
-                                               descs, residual_alias, prepare_into_residual};
-const Implementation convolution{"onednn_convolution", match, supports, estimate_with_operand_us, descs, nullptr, prepare};
+const Implementation convolution_into_residual{"onednn_convolution_into_residual",
+                                               match,
+                                               supports_into_residual,
+                                               estimate_us,
+                                               descs,
+                                               residual_alias,
+                                               prepare_into_residual};
+const Implementation convolution{
+    "onednn_convolution", match, supports, estimate_with_operand_us, descs, nullptr, prepare};
 
 }  // namespace resnet::cpu

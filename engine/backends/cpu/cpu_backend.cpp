@@ -31,21 +31,32 @@ std::unique_ptr<Step> prepare_reorder(const StepProblem& problem, const DeviceIn
     const auto from = to_dnnl(problem.input_descs[0]), to = to_dnnl(problem.output_descs[0]);
     const dnnl::reorder::primitive_desc primitive(cpu_engine(), from, cpu_engine(), to, attributes({}));
     std::vector<Operand> operands{{DNNL_ARG_FROM, from, Source::input, 0}, {DNNL_ARG_TO, to, Source::output, 0}};
-    return std::make_unique<PrimitiveStep>(dnnl::reorder(primitive), std::move(operands), primitive.scratchpad_desc().get_size(),
-                                           std::vector<WeightRequest>{}, "reorder");
+    return std::make_unique<PrimitiveStep>(dnnl::reorder(primitive), std::move(operands),
+                                           primitive.scratchpad_desc().get_size(), std::vector<WeightRequest>{},
+                                           "reorder");
   });
 }
 
 }  // namespace
 
-const Implementation reorder{"onednn_reorder", nullptr, supports_reorder, estimate_reorder_us, nullptr, nullptr,
-                             prepare_reorder};
+const Implementation reorder{"onednn_reorder", nullptr, supports_reorder, estimate_reorder_us,
+                             nullptr,          nullptr, prepare_reorder};
 
 namespace {
 
 /// The whole decision on one screen: order is priority among equal estimates.
-constexpr std::array ordered_list{&winograd,                   &convolution_into_residual, &convolution, &dense,       &max_pool,   &avg_pool, &global_avg_pool,
-                                     &add,                       &mul,         &scale_shift, &activation, &softmax};
+constexpr std::array ordered_list{&winograd,
+                                  &convolution_into_residual,
+                                  &convolution,
+                                  &dense,
+                                  &max_pool,
+                                  &avg_pool,
+                                  &global_avg_pool,
+                                  &add,
+                                  &mul,
+                                  &scale_shift,
+                                  &activation,
+                                  &softmax};
 
 class CpuBackend final : public Backend {
  public:

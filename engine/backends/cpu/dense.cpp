@@ -55,8 +55,8 @@ DenseForm inner_product_form(const StepProblem& problem, const DenseProblem& den
   const std::int64_t channels = channel_major ? int_attr(attrs, "input_channels") : dense.C;
   const std::int64_t positions = dense.C / channels;
   const memory::dims dims{dense.K, channels, positions, 1};
-  const memory::dims file_strides = channel_major ? memory::dims{dense.C, positions, 1, 1}
-                                                  : memory::dims{dense.C, 1, channels, channels};
+  const memory::dims file_strides =
+      channel_major ? memory::dims{dense.C, positions, 1, 1} : memory::dims{dense.C, 1, channels, channels};
   const auto dtype = to_dnnl(problem.input_descs[0].dtype);
   return {{{dense.N, channels, positions, 1}, dtype, memory::format_tag::nhwc},
           {{dense.N, dense.K}, to_dnnl(problem.output_descs[0].dtype), memory::format_tag::nc},
@@ -92,7 +92,8 @@ std::unique_ptr<Step> make_step(const StepProblem& problem, const DenseForm& for
     weights.push_back(channel_request(stages, channels, false));
   }
   return std::make_unique<PrimitiveStep>(Primitive(primitive), std::move(operands),
-                                         primitive.scratchpad_desc().get_size(), std::move(weights), primitive.impl_info_str());
+                                         primitive.scratchpad_desc().get_size(), std::move(weights),
+                                         primitive.impl_info_str());
 }
 
 std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) {
@@ -120,8 +121,12 @@ std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) {
     const auto algorithm = dnnl::algorithm::convolution_direct;
     const memory::dims ones{1, 1}, zeros{0, 0};
     const Convolution::primitive_desc convolution =
-        affine ? Convolution::primitive_desc({kind, algorithm, other.source, other.weights, bias, other.target, ones, zeros, zeros}, attr, cpu_engine())
-               : Convolution::primitive_desc({kind, algorithm, other.source, other.weights, other.target, ones, zeros, zeros}, attr, cpu_engine());
+        affine
+            ? Convolution::primitive_desc(
+                  {kind, algorithm, other.source, other.weights, bias, other.target, ones, zeros, zeros}, attr,
+                  cpu_engine())
+            : Convolution::primitive_desc(
+                  {kind, algorithm, other.source, other.weights, other.target, ones, zeros, zeros}, attr, cpu_engine());
     return make_step<Convolution>(problem, other, convolution);
   });
 }

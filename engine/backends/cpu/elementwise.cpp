@@ -34,20 +34,23 @@ std::vector<NodeId> match_named(const Graph& graph, NodeId first, std::string_vi
 }
 
 std::unique_ptr<Step> make_binary(const StepProblem& problem, dnnl::algorithm algorithm, const memory::desc& second,
-                                  std::vector<Operand> operands, std::vector<WeightRequest> weights, dnnl::post_ops ops) {
+                                  std::vector<Operand> operands, std::vector<WeightRequest> weights,
+                                  dnnl::post_ops ops) {
   const auto first = to_dnnl(problem.input_descs[0]), target = to_dnnl(problem.output_descs[0]);
   append_activation(ops, problem.node().epilogue.activation);
   const dnnl::binary::primitive_desc primitive({algorithm, first, second, target}, attributes(ops), cpu_engine());
   operands.push_back({DNNL_ARG_SRC_0, first, Source::input, 0});
   operands.push_back({DNNL_ARG_DST, target, Source::output, 0});
-  return std::make_unique<PrimitiveStep>(dnnl::binary(primitive), std::move(operands), primitive.scratchpad_desc().get_size(),
-                                         std::move(weights), primitive.impl_info_str());
+  return std::make_unique<PrimitiveStep>(dnnl::binary(primitive), std::move(operands),
+                                         primitive.scratchpad_desc().get_size(), std::move(weights),
+                                         primitive.impl_info_str());
 }
 
 Support supports_binary(const StepProblem& problem, const DeviceInfo& device) {
   if (problem.inputs.size() != 2) return Support::no("both operands are the same value");
   if (problem.input_descs[0].dims != problem.output_descs[0].dims) return Support::no("the first operand is broadcast");
-  if (!problem.node().epilogue.affine.empty() || problem.node().epilogue.residual) return Support::no("has an affine epilogue");
+  if (!problem.node().epilogue.affine.empty() || problem.node().epilogue.residual)
+    return Support::no("has an affine epilogue");
   return supports_precision(problem.precision, device);
 }
 
@@ -72,11 +75,11 @@ std::unique_ptr<Step> prepare_scale_shift(const StepProblem& problem, const Devi
     const memory::desc per_channel({1, C, 1, 1}, memory::data_type::f32, memory::format_tag::nchw);
     dnnl::post_ops ops;
     ops.append_binary(dnnl::algorithm::binary_add, per_channel);
-    std::vector<Operand> operands{
-        {DNNL_ARG_SRC_1, per_channel, Source::weight, 0},
-        {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, per_channel, Source::weight, 1}};
+    std::vector<Operand> operands{{DNNL_ARG_SRC_1, per_channel, Source::weight, 0},
+                                  {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, per_channel, Source::weight, 1}};
     const auto channels = static_cast<std::size_t>(C);
-    std::vector<WeightRequest> weights{channel_request(stages, channels, true), channel_request(stages, channels, false)};
+    std::vector<WeightRequest> weights{channel_request(stages, channels, true),
+                                       channel_request(stages, channels, false)};
     return make_binary(problem, dnnl::algorithm::binary_mul, per_channel, std::move(operands), std::move(weights), ops);
   });
 }
@@ -144,20 +147,32 @@ std::unique_ptr<Step> prepare_softmax(const StepProblem& problem, const DeviceIn
 
 std::vector<NodeId> match_add(const Graph& graph, NodeId first) { return match_named(graph, first, "add"); }
 std::vector<NodeId> match_mul(const Graph& graph, NodeId first) { return match_named(graph, first, "mul"); }
-std::vector<NodeId> match_scale_shift(const Graph& graph, NodeId first) { return match_named(graph, first, "scale_shift"); }
+std::vector<NodeId> match_scale_shift(const Graph& graph, NodeId first) {
+  return match_named(graph, first, "scale_shift");
+}
 std::vector<NodeId> match_softmax(const Graph& graph, NodeId first) { return match_named(graph, first, "softmax"); }
 
 }  // namespace
 
-const Implementation add{"onednn_add", match_add, supports_binary, estimate_us, descs, in_place,
+const Implementation add{"onednn_add",
+                         match_add,
+                         supports_binary,
+                         estimate_us,
+                         descs,
+                         in_place,
                          prepare_binary<dnnl::algorithm::binary_add>};
-const Implementation mul{"onednn_mul", match_mul, supports_binary, estimate_us, descs, in_place,
+const Implementation mul{"onednn_mul",
+                         match_mul,
+                         supports_binary,
+                         estimate_us,
+                         descs,
+                         in_place,
                          prepare_binary<dnnl::algorithm::binary_mul>};
-const Implementation scale_shift{"onednn_scale_shift", match_scale_shift, supports_scale_shift, estimate_us, descs, in_place,
-                                 prepare_scale_shift};
-const Implementation activation{"onednn_activation", match_activation, supports_activation, estimate_us, descs, in_place,
-                                prepare_activation};
-const Implementation softmax{"onednn_softmax", match_softmax, supports_softmax, estimate_us, softmax_descs, in_place,
-                             prepare_softmax};
+const Implementation scale_shift{
+    "onednn_scale_shift", match_scale_shift, supports_scale_shift, estimate_us, descs, in_place, prepare_scale_shift};
+const Implementation activation{
+    "onednn_activation", match_activation, supports_activation, estimate_us, descs, in_place, prepare_activation};
+const Implementation softmax{"onednn_softmax", match_softmax, supports_softmax, estimate_us,
+                             softmax_descs,    in_place,      prepare_softmax};
 
 }  // namespace resnet::cpu

@@ -21,12 +21,18 @@ const dnnl::stream& cpu_stream() {
 
 memory::data_type to_dnnl(DType dtype) {
   switch (dtype) {
-    case DType::f32: return memory::data_type::f32;
-    case DType::bf16: return memory::data_type::bf16;
-    case DType::u8: return memory::data_type::u8;
-    case DType::i8: return memory::data_type::s8;
-    case DType::i32: return memory::data_type::s32;
-    default: fail(ErrorCode::internal, "oneDNN has no " + std::string(to_string(dtype)), "cpu backend");
+    case DType::f32:
+      return memory::data_type::f32;
+    case DType::bf16:
+      return memory::data_type::bf16;
+    case DType::u8:
+      return memory::data_type::u8;
+    case DType::i8:
+      return memory::data_type::s8;
+    case DType::i32:
+      return memory::data_type::s32;
+    default:
+      fail(ErrorCode::internal, "oneDNN has no " + std::string(to_string(dtype)), "cpu backend");
   }
 }
 
@@ -55,8 +61,9 @@ ValueDesc preferred(const Dims& dims, DType dtype, const DeviceInfo& device) {
 Support supports_precision(Precision precision, const DeviceInfo& device) {
   if (precision == Precision::fp32) return Support::yes();
   if (precision == Precision::bf16) {
-    return device.avx512_bf16 || device.amx_bf16 ? Support::yes()
-                                                 : Support::no("this CPU has no bf16 instructions (AVX512_BF16 or AMX)");
+    return device.avx512_bf16 || device.amx_bf16
+               ? Support::yes()
+               : Support::no("this CPU has no bf16 instructions (AVX512_BF16 or AMX)");
   }
   return Support::no("the cpu device computes fp32 and bf16, not " + std::string(to_string(precision)));
 }
@@ -72,12 +79,23 @@ void rethrow(const dnnl::error& error, const StepProblem& problem) {
 void append_activation(dnnl::post_ops& ops, const Activation& activation) {
   using dnnl::algorithm;
   switch (activation.kind) {
-    case ActivationKind::none: return;
-    case ActivationKind::relu: ops.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f); return;
-    case ActivationKind::relu6: ops.append_eltwise(1.0f, algorithm::eltwise_clip, 0.0f, 6.0f); return;
-    case ActivationKind::leaky_relu: ops.append_eltwise(1.0f, algorithm::eltwise_relu, activation.alpha, 0.0f); return;
-    case ActivationKind::sigmoid: ops.append_eltwise(1.0f, algorithm::eltwise_logistic, 0.0f, 0.0f); return;
-    case ActivationKind::silu: ops.append_eltwise(1.0f, algorithm::eltwise_swish, 1.0f, 0.0f); return;
+    case ActivationKind::none:
+      return;
+    case ActivationKind::relu:
+      ops.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+      return;
+    case ActivationKind::relu6:
+      ops.append_eltwise(1.0f, algorithm::eltwise_clip, 0.0f, 6.0f);
+      return;
+    case ActivationKind::leaky_relu:
+      ops.append_eltwise(1.0f, algorithm::eltwise_relu, activation.alpha, 0.0f);
+      return;
+    case ActivationKind::sigmoid:
+      ops.append_eltwise(1.0f, algorithm::eltwise_logistic, 0.0f, 0.0f);
+      return;
+    case ActivationKind::silu:
+      ops.append_eltwise(1.0f, algorithm::eltwise_swish, 1.0f, 0.0f);
+      return;
     case ActivationKind::hard_sigmoid:
       ops.append_eltwise(1.0f, algorithm::eltwise_linear, activation.alpha, activation.beta);
       ops.append_eltwise(1.0f, algorithm::eltwise_clip, 0.0f, 1.0f);
@@ -113,7 +131,8 @@ PrimitiveStep::PrimitiveStep(dnnl::primitive primitive, std::vector<Operand> ope
       weights_(std::move(weights)),
       detail_(std::move(detail)) {
   if (workspace_bytes_ > 0) {
-    const memory::desc scratch({static_cast<memory::dim>(workspace_bytes_)}, memory::data_type::u8, memory::format_tag::a);
+    const memory::desc scratch({static_cast<memory::dim>(workspace_bytes_)}, memory::data_type::u8,
+                               memory::format_tag::a);
     operands_.push_back({DNNL_ARG_SCRATCHPAD, scratch, Source::workspace, 0});
   }
   for (const Operand& operand : operands_) {
@@ -127,10 +146,18 @@ void PrimitiveStep::bind(const StepBuffers& buffers) {
     const std::size_t index = operands_[i].index;
     const std::byte* address = nullptr;
     switch (operands_[i].source) {
-      case Source::input: address = buffers.inputs[index]; break;
-      case Source::output: address = buffers.outputs[index]; break;
-      case Source::weight: address = buffers.weights[index]; break;
-      case Source::workspace: address = buffers.workspace; break;
+      case Source::input:
+        address = buffers.inputs[index];
+        break;
+      case Source::output:
+        address = buffers.outputs[index];
+        break;
+      case Source::weight:
+        address = buffers.weights[index];
+        break;
+      case Source::workspace:
+        address = buffers.workspace;
+        break;
     }
     memories_[i].set_data_handle(const_cast<std::byte*>(address));
   }

@@ -57,8 +57,9 @@ dnnl::primitive_attr attributes(const dnnl::post_ops& ops);
 /// A text that is equal exactly for equal memory descriptors.
 std::string describe(const dnnl::memory::desc& desc);
 
-/// Packs a tensor: `from` describes the file's order as the primitive's logical dimensions, `to` what the primitive wants.
-/// With `stages` each output channel is multiplied by its scale (channels lie in the first `channel_dims` dimensions).
+/// Packs a tensor: `from` describes the file's order as the primitive's logical dimensions, `to` what the primitive
+/// wants. With `stages` each output channel is multiplied by its scale (channels lie in the first `channel_dims`
+/// dimensions).
 WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
                              std::span<const AffineStage> stages, std::size_t channels, int channel_dims);
 /// The shift of the stages as float32, or the scale when `scale` is set. `stages` must not be empty.

@@ -17,7 +17,8 @@ std::vector<NodeId> match(const Graph& graph, NodeId first) {
 
 StepDescs descs(const StepProblem& problem, const DeviceInfo& device) {
   const DType dtype = value_dtype(problem.precision);
-  return {{preferred(problem.input_descs[0].dims, dtype, device)}, {preferred(problem.output_descs[0].dims, dtype, device)}};
+  return {{preferred(problem.input_descs[0].dims, dtype, device)},
+          {preferred(problem.output_descs[0].dims, dtype, device)}};
 }
 
 double estimate_us(const StepProblem& problem, const DeviceInfo& device) {
@@ -46,10 +47,15 @@ std::unique_ptr<Step> prepare_pool(const StepProblem& problem, const PoolProblem
     // The last window decides how much of the lower and right padding exists for oneDNN.
     const memory::dims after{std::max((pool.P - 1) * pool.stride_h + pool.R - pool.H - pool.pad_top, std::int64_t{0}),
                              std::max((pool.Q - 1) * pool.stride_w + pool.S - pool.W - pool.pad_left, std::int64_t{0})};
-    const dnnl::pooling_forward::primitive_desc primitive(
-        {dnnl::prop_kind::forward_inference, algorithm, source, target, {pool.stride_h, pool.stride_w}, {pool.R, pool.S},
-         {pool.pad_top, pool.pad_left}, after},
-        attributes({}), cpu_engine());
+    const dnnl::pooling_forward::primitive_desc primitive({dnnl::prop_kind::forward_inference,
+                                                           algorithm,
+                                                           source,
+                                                           target,
+                                                           {pool.stride_h, pool.stride_w},
+                                                           {pool.R, pool.S},
+                                                           {pool.pad_top, pool.pad_left},
+                                                           after},
+                                                          attributes({}), cpu_engine());
     std::vector<Operand> operands{{DNNL_ARG_SRC, source, Source::input, 0}, {DNNL_ARG_DST, target, Source::output, 0}};
     return std::make_unique<PrimitiveStep>(dnnl::pooling_forward(primitive), std::move(operands),
                                            primitive.scratchpad_desc().get_size(), std::vector<WeightRequest>{},
@@ -77,9 +83,11 @@ constexpr char max_name[] = "max_pool", avg_name[] = "avg_pool", global_name[] =
 
 }  // namespace
 
-const Implementation max_pool{"onednn_max_pool", match<max_name>, supports_max, estimate_us, descs, nullptr, prepare<true>};
-const Implementation avg_pool{"onednn_avg_pool", match<avg_name>, supports_avg, estimate_us, descs, nullptr, prepare<false>};
-const Implementation global_avg_pool{"onednn_global_avg_pool", match<global_name>, supports_max, estimate_us, descs, nullptr,
-                                     prepare_global};
+const Implementation max_pool{"onednn_max_pool", match<max_name>, supports_max, estimate_us, descs,
+                              nullptr,           prepare<true>};
+const Implementation avg_pool{"onednn_avg_pool", match<avg_name>, supports_avg, estimate_us, descs,
+                              nullptr,           prepare<false>};
+const Implementation global_avg_pool{
+    "onednn_global_avg_pool", match<global_name>, supports_max, estimate_us, descs, nullptr, prepare_global};
 
 }  // namespace resnet::cpu

@@ -79,11 +79,12 @@ WeightRequest channel_request(std::span<const AffineStage> stages, std::size_t c
 
 void append_scale_shift(dnnl::post_ops& ops, std::span<const AffineStage> stages, std::int64_t channels,
                         std::vector<Operand>& operands, std::vector<WeightRequest>& weights) {
-  const dnnl::memory::desc per_channel({1, channels, 1, 1}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::nchw);
+  const dnnl::memory::desc per_channel({1, channels, 1, 1}, dnnl::memory::data_type::f32,
+                                       dnnl::memory::format_tag::nchw);
   for (const bool scale : {true, false}) {
     ops.append_binary(scale ? dnnl::algorithm::binary_mul : dnnl::algorithm::binary_add, per_channel);
-    operands.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len() - 1) | DNNL_ARG_SRC_1, per_channel, Source::weight,
-                        weights.size()});
+    operands.push_back(
+        {DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len() - 1) | DNNL_ARG_SRC_1, per_channel, Source::weight, weights.size()});
     weights.push_back(channel_request(stages, static_cast<std::size_t>(channels), scale));
   }
 }

@@ -1,11 +1,13 @@
-// 3x3 stride-1 convolution by Winograd's F(4x4, 3x3) on AVX2: our transforms around one oneDNN call, a 1x1 convolution with
-// 36 groups, one per point of the transformed tiles. oneDNN has no Winograd for x64 since 2.x, and its direct 3x3 kernels
-// reach 65-78 % of the FMA peak of a Zen 3 core: this form takes 0.4 to 0.6 of their time where tiles are plenty.
+// 3x3 stride-1 convolution by Winograd's F(4x4, 3x3): our transforms around one oneDNN call, a 1x1 convolution with 36
+// groups, one per point of the transformed tiles. oneDNN has no Winograd for x64 since 2.x, and its direct 3x3 kernels
+// are bound by the FMA peak (65-78 % of it on a Zen 3 core, all of it on Zen 4): this form takes 0.4 to 0.6 of their
+// time where tiles are plenty.
+#include "backends/cpu/winograd.hpp"
+
 #include <utility>
 
 #include "backends/cpu/entries.hpp"
 #include "backends/cpu/onednn.hpp"
-#include "backends/cpu/winograd.hpp"
 #include "base/checked.hpp"
 
 namespace resnet::cpu {
@@ -21,25 +23,26 @@ std::vector<NodeId> match(const Graph& graph, NodeId first) {
   return {};
 }
 
-WinogradShape resolve(const StepProblem& problem) {
+WinogradShape resolve(const StepProblem& problem, const DeviceInfo& device) {
   const NodeShapes shapes(*problem.graph, problem.nodes[0], *problem.shapes);
   ConvProblem conv = conv_problem(shapes.view, problem.output_descs[0].dims);
   conv.epilogue.activation = problem.node().epilogue.activation;
-  return winograd_shape(conv);
+  return winograd_shape(conv, !device.avx512);
 }
 
 Support supports(const StepProblem& problem, const DeviceInfo& device) {
-  const WinogradShape shape = resolve(problem);
+  const WinogradShape shape = resolve(problem, device);
   const ConvProblem& conv = shape.conv;
   if (problem.precision != Precision::fp32) return Support::no("computes fp32 only");
   if (!device.avx2) return Support::no("needs AVX2");
-  if (device.avx512) return Support::no("was not measured against the direct AVX-512 kernels");
   if (problem.deterministic) return Support::no("its blocking depends on the batch size");
   if (conv.R != 3 || conv.S != 3) return Support::no("the kernel is not 3x3");
   if (conv.stride_h != 1 || conv.stride_w != 1) return Support::no("the stride is not 1");
   if (conv.dilation_h != 1 || conv.dilation_w != 1) return Support::no("the kernel is dilated");
   if (conv.groups != 1) return Support::no("the convolution is grouped");
-  if (conv.C % 8 != 0 || conv.K % 8 != 0) return Support::no("C and K must be multiples of 8");
+  const std::int64_t vector = device.avx512 ? 16 : 8;
+  if (conv.C % vector != 0 || conv.K % vector != 0)
+    return Support::no("C and K must be multiples of " + std::to_string(vector));
   if (!winograd_activation(conv.epilogue.activation)) return Support::no("the activation is not of the ReLU kind");
   // Transformed weights are four times as large; with few tiles reading them costs more than it saves.
   if (shape.tiles() * 8 < conv.C) return Support::no(std::to_string(shape.tiles()) + " tiles are fewer than C / 8");
@@ -54,13 +57,14 @@ StepDescs descs(const StepProblem& problem, const DeviceInfo& device) {
 }
 
 double estimate_us(const StepProblem& problem, const DeviceInfo& device) {
-  const WinogradShape shape = resolve(problem);
+  const WinogradShape shape = resolve(problem, device);
   const ConvProblem& conv = shape.conv;
   const std::int64_t channels = conv.C + conv.K, products = winograd_points * shape.tiles() * conv.C * conv.K;
   const auto weights = static_cast<std::size_t>(winograd_points * conv.C * conv.K) * sizeof(float);
   const auto transformed = static_cast<std::size_t>(2 * winograd_points * shape.tiles() * channels) * sizeof(float);
   // Products at the rate of a convolution, then what is read and written around them, mostly in cache.
-  return estimate(products, 0, problem.threads, device) + estimate(0, traffic(problem) + weights + transformed / 3, problem.threads, device);
+  return estimate(products, 0, problem.threads, device) +
+         estimate(0, traffic(problem) + weights + transformed / 3, problem.threads, device);
 }
 
 std::vector<AliasRule> aliases(const StepProblem& problem) {
@@ -129,12 +133,19 @@ class WinogradStep final : public Step {
 
   Products make_products(std::int64_t tiles) const {
     const std::int64_t C = shape_.conv.C, K = shape_.conv.K, G = winograd_points;
-    const memory::desc source({1, G * C, 1, tiles}, memory::data_type::f32, memory::format_tag::nChw8c);
-    const memory::desc target({1, G * K, 1, tiles}, memory::data_type::f32, memory::format_tag::nChw8c);
+    const auto tag = shape_.blocked ? memory::format_tag::nChw8c : memory::format_tag::nhwc;
+    const memory::desc source({1, G * C, 1, tiles}, memory::data_type::f32, tag),
+        target({1, G * K, 1, tiles}, memory::data_type::f32, tag);
     const memory::desc any({G, K, C, 1, 1}, memory::data_type::f32, memory::format_tag::any);
-    const dnnl::convolution_forward::primitive_desc primitive(
-        {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, any, target, {1, 1}, {0, 0}, {0, 0}},
-        attributes({}), cpu_engine());
+    const dnnl::convolution_forward::primitive_desc primitive({dnnl::prop_kind::forward_inference,
+                                                               dnnl::algorithm::convolution_direct,
+                                                               source,
+                                                               any,
+                                                               target,
+                                                               {1, 1},
+                                                               {0, 0},
+                                                               {0, 0}},
+                                                              attributes({}), cpu_engine());
     std::vector<Operand> operands{{DNNL_ARG_SRC, source, Source::input, 0},
                                   {DNNL_ARG_DST, target, Source::output, 0},
                                   {DNNL_ARG_WEIGHTS, primitive.weights_desc(), Source::weight, 0}};
@@ -147,9 +158,11 @@ class WinogradStep final : public Step {
   WeightRequest transformed_request(const Node& node, const memory::desc& to) const {
     const std::int64_t C = shape_.conv.C, K = shape_.conv.K;
     const memory::desc plain({winograd_points, K, C, 1, 1}, memory::data_type::f32, memory::format_tag::goihw);
-    WeightRequest request = weight_request(node.weights[0], plain, to, node.epilogue.affine, static_cast<std::size_t>(K), 2);
+    WeightRequest request =
+        weight_request(node.weights[0], plain, to, node.epilogue.affine, static_cast<std::size_t>(K), 2);
     request.format = "winograd F(4x4,3x3) of " + request.format;
-    request.pack = [K, C, plain, to, stages = node.epilogue.affine](std::span<const TensorValues> tensors, std::byte* out) {
+    request.pack = [K, C, plain, to, stages = node.epilogue.affine](std::span<const TensorValues> tensors,
+                                                                    std::byte* out) {
       const std::vector<double> scale = channel_scale(stages, static_cast<std::size_t>(K), tensors.subspan(1));
       std::vector<float> u(static_cast<std::size_t>(winograd_points * K * C));
       transform_weights(K, C, tensors[0].values.data(), scale.empty() ? nullptr : scale.data(), u.data());
@@ -174,8 +187,10 @@ class WinogradStep final : public Step {
   float *y_ = nullptr, *v_ = nullptr, *m_ = nullptr;
 };
 
-std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) {
-  return guarded(problem, [&]() -> std::unique_ptr<Step> { return std::make_unique<WinogradStep>(problem, resolve(problem)); });
+std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo& device) {
+  return guarded(problem, [&]() -> std::unique_ptr<Step> {
+    return std::make_unique<WinogradStep>(problem, resolve(problem, device));
+  });
 }
 
 }  // namespace

@@ -15,21 +15,23 @@ struct TileRange {
   std::int64_t begin = 0, count = 0;
 };
 
-/// What the transforms need of a convolution: its sizes with C and K multiples of 8, all tensors in nChw8c.
+/// What the transforms need of a convolution: its sizes with C and K multiples of 8, and the layout of all tensors:
+/// nChw8c with transformed tiles [36][C/8][tiles][8], or NHWC with transformed tiles [tiles][36][C].
 struct WinogradShape {
   ConvProblem conv;
+  bool blocked = false;  ///< nChw8c
   std::int64_t tiles_h = 0, tiles_w = 0;
   std::int64_t tiles() const { return conv.N * tiles_h * tiles_w; }
 };
-WinogradShape winograd_shape(const ConvProblem& conv);
+WinogradShape winograd_shape(const ConvProblem& conv, bool blocked);
 
-/// Transforms the windows of `range` into v [36][C/8][range.count][8], on the calling thread's OpenMP team.
+/// Transforms the windows of `range` into v, on the calling thread's OpenMP team.
 void transform_input(const WinogradShape& shape, TileRange range, const float* x, float* v);
 
-/// Transforms products m [36][K/8][range.count][8] back, adds `shift` per channel and `residual` (same place as the
+/// Transforms products m (as v, with K channels) back, adds `shift` per channel and `residual` (same place as the
 /// output; may be null, may be `y` itself), applies the activation and writes the tiles of `range` into y.
-void transform_output(const WinogradShape& shape, TileRange range, const float* m, const float* shift, const float* residual,
-                      float* y);
+void transform_output(const WinogradShape& shape, TileRange range, const float* m, const float* shift,
+                      const float* residual, float* y);
 
 /// Activations that transform_output computes.
 bool winograd_activation(const Activation& activation);

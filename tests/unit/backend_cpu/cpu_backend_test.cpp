@@ -1,5 +1,5 @@
-// What oneDNN and the Winograd entry compute, layer by layer, against the oracle: whole small networks of one layer through
-// Session, on the cpu device and on the reference device.
+// What oneDNN and the Winograd entry compute, layer by layer, against the oracle: whole small networks of one layer
+// through Session, on the cpu device and on the reference device.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -24,9 +24,9 @@ struct Conv {
 };
 
 void PrintTo(const Conv& c, std::ostream* out) {
-  *out << c.N << 'x' << c.H << 'x' << c.W << 'x' << c.C << " -> " << c.K << ", " << c.R << 'x' << c.R << " stride " << c.stride
-       << " groups " << c.groups << " dilation " << c.dilation << ' ' << c.padding << (c.batch_norm ? " bn" : " bias") << ' '
-       << c.activation << (c.residual ? " residual" : "");
+  *out << c.N << 'x' << c.H << 'x' << c.W << 'x' << c.C << " -> " << c.K << ", " << c.R << 'x' << c.R << " stride "
+       << c.stride << " groups " << c.groups << " dilation " << c.dilation << ' ' << c.padding
+       << (c.batch_norm ? " bn" : " bias") << ' ' << c.activation << (c.residual ? " residual" : "");
 }
 
 NetworkSpec network(const Conv& c) {
@@ -49,12 +49,16 @@ NetworkSpec network(const Conv& c) {
   net.layers.push_back(conv);
   std::string last = "conv";
   if (c.batch_norm) {
-    net.layers.push_back({"bn", "batch_norm", {last}, {{"eps", 1e-5}}, {{"gamma", "g"}, {"beta", "b"}, {"mean", "m"}, {"var", "v"}}});
+    net.layers.push_back(
+        {"bn", "batch_norm", {last}, {{"eps", 1e-5}}, {{"gamma", "g"}, {"beta", "b"}, {"mean", "m"}, {"var", "v"}}});
     for (const char* name : {"g", "b", "m", "v"}) net.tensors[name] = {DType::f32, {c.K}};
     last = "bn";
   }
   if (c.residual) {
-    net.layers.push_back({"shortcut", "conv2d", {"input"}, {{"stride", std::vector<std::int64_t>{c.stride, c.stride}}},
+    net.layers.push_back({"shortcut",
+                          "conv2d",
+                          {"input"},
+                          {{"stride", std::vector<std::int64_t>{c.stride, c.stride}}},
                           {{"weight", "s.w"}}});
     net.tensors["s.w"] = {DType::f32, {c.K, 1, 1, c.C}};
     net.layers.push_back({"sum", "add", {last, "shortcut"}, {}, {}});
@@ -68,39 +72,57 @@ NetworkSpec network(const Conv& c) {
   return net;
 }
 
-class CpuConvolution : public ::testing::TestWithParam<Conv> {};
-
-TEST_P(CpuConvolution, EqualsTheReference) {
-  const Conv& c = GetParam();
+/// Relative L2 distance of the cpu device's output in `precision` from the reference device's.
+double error_of(const NetworkSpec& spec, const Dims& input, const std::vector<float>& x, Precision precision) {
   const test::TemporaryDirectory directory;
-  write_file_atomically(directory.file("net.rne"), test::random_model(network(c), 11));
+  write_file_atomically(directory.file("net.rne"), test::random_model(spec, 11));
   const Model model = Model::load(directory.file("net.rne"));
-  const auto x = test::random_values(static_cast<std::size_t>(c.N * c.H * c.W * c.C), 5);
   std::vector<std::vector<float>> outputs;
   for (const char* device : {"reference", "cpu"}) {
     SessionOptions options;
     options.device = device;
+    if (options.device == "cpu") options.precision = precision;
     Session session(model, options);
-    std::vector<float>& y = outputs.emplace_back(static_cast<std::size_t>(c.N * model.output_size()), std::nanf(""));
-    session.run({x.data(), c.N, c.H, c.W, c.C}, {y.data(), c.N, 1, 1, model.output_size()});
+    std::vector<float>& y =
+        outputs.emplace_back(static_cast<std::size_t>(input.n * model.output_size()), std::nanf(""));
+    session.run({x.data(), input.n, input.h, input.w, input.c}, {y.data(), input.n, 1, 1, model.output_size()});
   }
   double difference = 0, norm = 0;
   for (std::size_t i = 0; i < outputs[0].size(); ++i) {
-    ASSERT_FALSE(std::isnan(outputs[1][i])) << i;
     difference += std::pow(static_cast<double>(outputs[1][i]) - outputs[0][i], 2);
     norm += std::pow(static_cast<double>(outputs[0][i]), 2);
   }
-  EXPECT_LT(std::sqrt(difference / norm), 1e-5);
   EXPECT_GT(norm, 0.0);
+  return std::sqrt(difference / norm);
+}
+
+class CpuConvolution : public ::testing::TestWithParam<Conv> {};
+
+TEST_P(CpuConvolution, EqualsTheReference) {
+  const Conv& c = GetParam();
+  const auto x = test::random_values(static_cast<std::size_t>(c.N * c.H * c.W * c.C), 5);
+  EXPECT_LT(error_of(network(c), {c.N, c.H, c.W, c.C}, x, Precision::fp32), 1e-5);
+}
+
+TEST(CpuBf16, RoundsNothingButTheOutputWhereTheFileIsSixteenBit) {
+  if (!detect_cpu().avx512_bf16 && !detect_cpu().amx_bf16) GTEST_SKIP() << "this CPU has no bf16 instructions";
+  const Conv c{2, 9, 9, 64, 32, 3, 1, 1, 1, "explicit", true, "relu", false};
+  const Dims input{c.N, c.H, c.W, c.C};
+  std::vector<float> x(static_cast<std::size_t>(input.elements()));  // values that bf16 holds exactly
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 65) / 16 - 2;
+  NetworkSpec net = network(c);
+  EXPECT_LT(error_of(net, input, x, Precision::bf16), 3e-3);  // weights times scale, then the output: 2.25e-3
+  net.tensors["conv.w"].dtype = DType::bf16;
+  EXPECT_LT(error_of(net, input, x, Precision::bf16), 1.8e-3);  // 1.62e-3 is what rounding the output alone gives
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, CpuConvolution,
-    ::testing::Values(Conv{2, 14, 14, 16, 32, 3, 1, 1, 1, "explicit", true, "relu", true},      // Winograd, in place
-                      Conv{3, 56, 56, 64, 64, 3, 1, 1, 1, "explicit", true, "relu", false},     // Winograd, several chunks
+    ::testing::Values(Conv{2, 14, 14, 16, 32, 3, 1, 1, 1, "explicit", true, "relu", true},   // Winograd, in place
+                      Conv{3, 56, 56, 64, 64, 3, 1, 1, 1, "explicit", true, "relu", false},  // Winograd, several chunks
                       Conv{1, 15, 13, 24, 16, 3, 1, 1, 1, "same", false, "leaky_relu", true},
                       Conv{2, 14, 14, 16, 32, 3, 2, 1, 1, "explicit", true, "relu", true},
-                      Conv{2, 15, 12, 3, 64, 7, 2, 1, 1, "explicit", true, "relu", false},      // stem
+                      Conv{2, 15, 12, 3, 64, 7, 2, 1, 1, "explicit", true, "relu", false},  // stem
                       Conv{1, 12, 15, 3, 32, 7, 2, 1, 1, "same", true, "relu", false},
                       Conv{1, 9, 9, 1, 8, 3, 1, 1, 1, "explicit", false, "relu", false},
                       Conv{2, 9, 9, 17, 31, 3, 1, 1, 1, "explicit", true, "relu6", true},       // no multiple of eight
@@ -125,12 +147,13 @@ std::string implementation_of(const Session& session, const std::string& layer) 
 
 TEST(CpuSelection, TakesWinogradWhereTilesPayForItAndSaysWhyNotElsewhere) {
   const test::TemporaryDirectory directory;
-  write_file_atomically(directory.file("net.rne"), test::random_model(test::torchvision_resnet("resnet18", 224, 10), 1));
+  write_file_atomically(directory.file("net.rne"),
+                        test::random_model(test::torchvision_resnet("resnet18", 224, 10), 1));
   SessionOptions options;
   options.device = "cpu";
   Session session(Model::load(directory.file("net.rne")), options);
   session.prepare(1, 224, 224);
-  const bool applies = detect_cpu().avx2 && !detect_cpu().avx512;
+  const bool applies = detect_cpu().avx2;
   EXPECT_EQ(implementation_of(session, "layer1.0.conv1"), applies ? "winograd" : "onednn_convolution");
   EXPECT_EQ(implementation_of(session, "layer1.0.conv2"), applies ? "winograd" : "onednn_convolution_into_residual");
   EXPECT_EQ(implementation_of(session, "layer2.0.conv1"), "onednn_convolution");
