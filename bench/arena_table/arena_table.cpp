@@ -23,7 +23,7 @@ void print_row(std::string_view name, std::int64_t batch, const Graph& graph, Ba
   PlanOptions options;
   options.threads = backend.device().cores;
   const auto plan = make_plan(graph, batch, 224, 224, backend, options);
-  const auto &arena = plan->arena;
+  const auto& arena = plan->arena;
   std::printf("| %-16s | %5d | %5zu | %10.2f | %16.2f | %6.4f |\n", std::string(name).c_str(), static_cast<int>(batch),
               plan->steps.size(), mebibytes(arena.arena_bytes), mebibytes(arena.lower_bound_bytes),
               static_cast<double>(arena.arena_bytes) / static_cast<double>(arena.lower_bound_bytes));
@@ -31,7 +31,8 @@ void print_row(std::string_view name, std::int64_t batch, const Graph& graph, Ba
 
 int run(std::string_view device) {
   const auto backend = create(device);
-  std::printf("Device %s (%s), 224 x 224, fp32.\n\n", std::string(backend->name()).c_str(), backend->device().name.c_str());
+  std::printf("Device %s (%s), 224 x 224, fp32.\n\n", std::string(backend->name()).c_str(),
+              backend->device().name.c_str());
   std::printf("| network          | batch | steps | arena, MiB | lower bound, MiB |  ratio |\n");
   std::printf("|------------------|------:|------:|-----------:|-----------------:|-------:|\n");
   for (const auto name : test::torchvision_resnets()) {

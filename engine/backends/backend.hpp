@@ -19,11 +19,11 @@ namespace resnet {
 struct StepProblem {
   const Graph* graph = nullptr;
   const std::vector<Dims>* shapes = nullptr;
-  std::vector<NodeId> nodes;             ///< covered, ascending
-  std::vector<NodeId> inputs;            ///< values from outside, each once, in order of first use
-  std::vector<NodeId> outputs;           ///< covered values that are used outside, ascending
-  std::vector<ValueDesc> input_descs;    ///< as they arrive, or plain NHWC in the type of the precision
-  std::vector<ValueDesc> output_descs;   ///< as they shall leave: plain NHWC in that type; f32 for the network's output
+  std::vector<NodeId> nodes;            ///< covered, ascending
+  std::vector<NodeId> inputs;           ///< values from outside, each once, in order of first use
+  std::vector<NodeId> outputs;          ///< covered values that are used outside, ascending
+  std::vector<ValueDesc> input_descs;   ///< as they arrive, or plain NHWC in the type of the precision
+  std::vector<ValueDesc> output_descs;  ///< as they shall leave: plain NHWC in that type; f32 for the network's output
   Precision precision = Precision::fp32;
   int threads = 1;
   bool deterministic = false;
@@ -31,14 +31,16 @@ struct StepProblem {
   const Node& node(std::size_t i = 0) const { return graph->node(nodes[i]); }
 };
 
-/// Descriptors that an entry wants for its inputs and produces for its outputs. Where a producer's descriptor differs, the
-/// planner inserts the backend's conversion step. estimate_us(), aliases() and prepare() see the problem with these.
+/// Descriptors that an entry wants for its inputs and produces for its outputs. Where a producer's descriptor differs,
+/// the planner inserts the backend's conversion step. estimate_us(), aliases() and prepare() see the problem with
+/// these.
 struct StepDescs {
   std::vector<ValueDesc> inputs, outputs;
 };
 
-/// `output` (index into StepProblem::outputs) may or must share its memory with `input` (index into inputs). The planner
-/// grants it only where the input dies in this step; a required alias that cannot be granted rules the entry out.
+/// `output` (index into StepProblem::outputs) may or must share its memory with `input` (index into inputs). The
+/// planner grants it only where the input dies in this step; a required alias that cannot be granted rules the entry
+/// out.
 struct AliasRule {
   int output = 0, input = 0;
   bool required = false;
@@ -46,9 +48,9 @@ struct AliasRule {
 
 /// Addresses of a step's operands. They hold until the next bind(); the spans themselves only during bind().
 struct StepBuffers {
-  std::span<std::byte* const> inputs, outputs;  ///< order of StepProblem::inputs and outputs
-  std::span<const std::byte* const> weights;    ///< order of Step::weights()
-  std::byte* workspace = nullptr;               ///< 64-byte aligned, workspace_bytes() long
+  std::span<std::byte*const> inputs, outputs;  ///< order of StepProblem::inputs and outputs
+  std::span<const std::byte* const> weights;   ///< order of Step::weights()
+  std::byte* workspace = nullptr;              ///< 64-byte aligned, workspace_bytes() long
 };
 
 /// A prepared step: every descriptor, primitive and size is made here, nothing at run time.
@@ -92,8 +94,8 @@ class Backend {
   virtual DeviceAllocator& allocator() = 0;
   /// Ordered list of entries.
   virtual std::span<const Implementation* const> implementations() const = 0;
-  /// Makes a step that changes dtype, layout or channel padding of one value: `problem` has one input, one output and no
-  /// nodes; null when the pair is not supported. Also used at the network's input and output (u8, NCHW).
+  /// Makes a step that changes dtype, layout or channel padding of one value: `problem` has one input, one output and
+  /// no nodes; null when the pair is not supported. Also used at the network's input and output (u8, NCHW).
   virtual const Implementation* conversion() const = 0;
   virtual Support supports_precision(Precision precision) const = 0;
   /// Brackets the steps of one run on the calling thread (thread count, stream). Not nested.

@@ -11,13 +11,13 @@ enum class DeviceKind { cpu, cuda };
 struct DeviceInfo {
   DeviceKind kind = DeviceKind::cpu;
   int index = 0;
-  std::string name;              ///< CPU or GPU model
+  std::string name;  ///< CPU or GPU model
   // CPU
-  int cores = 1;                 ///< physical cores that this process may use
+  int cores = 1;  ///< physical cores that this process may use
   bool avx2 = false, avx512 = false, avx512_bf16 = false, amx_bf16 = false;
-  std::size_t l2_bytes = 0;      ///< per core
+  std::size_t l2_bytes = 0;  ///< per core
   // GPU
-  int sm = 0;                    ///< 90 for sm_90
+  int sm = 0;  ///< 90 for sm_90
   int multiprocessors = 0;
   std::size_t memory_bytes = 0;
   std::size_t shared_bytes_per_block = 0;

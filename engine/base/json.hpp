@@ -68,9 +68,9 @@ struct JsonLimits {
   int max_depth = 64;
 };
 
-/// Parses UTF-8 JSON with nothing before or after it. Limits and duplicate keys are checked while parsing, before a tree
-/// is built. @throws Error bad_header, limit_exceeded, overflow (an integer beyond 64 bits); `where` and the byte offset
-/// name the place
+/// Parses UTF-8 JSON with nothing before or after it. Limits and duplicate keys are checked while parsing, before a
+/// tree is built. @throws Error bad_header, limit_exceeded, overflow (an integer beyond 64 bits); `where` and the byte
+/// offset name the place
 Json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits = {});
 
 }  // namespace resnet

@@ -18,9 +18,9 @@ using NodeId = int;
 struct AffineStage {
   enum class Kind : std::uint8_t { bias, batch_norm };
   Kind kind = Kind::bias;
-  std::string layer;                  ///< source layer, for errors
-  std::string bias;                   ///< bias
-  std::string gamma, beta, mean, var; ///< batch_norm
+  std::string layer;                   ///< source layer, for errors
+  std::string bias;                    ///< bias
+  std::string gamma, beta, mean, var;  ///< batch_norm
   double eps = 0;
   bool operator==(const AffineStage&) const = default;
 };
@@ -35,7 +35,7 @@ struct NodeEpilogue {
 };
 
 struct Node {
-  std::string name;                  ///< the source layer's name, unique
+  std::string name;  ///< the source layer's name, unique
   const OpDef* op = nullptr;
   AttrMap attrs;                     ///< complete
   std::vector<NodeId> inputs;        ///< op->inputs of them, plus the residual
@@ -54,8 +54,8 @@ struct TensorInfo {
 };
 using TensorTable = std::map<std::string, TensorInfo, std::less<>>;
 
-/// A network: one input, one output, nodes in topological order. Node 0 is the input (op "input", attrs channels, height,
-/// width). A plain value: passes take one and return another.
+/// A network: one input, one output, nodes in topological order. Node 0 is the input (op "input", attrs channels,
+/// height, width). A plain value: passes take one and return another.
 struct Graph {
   std::vector<Node> nodes;
   NodeId output = 0;
@@ -76,10 +76,10 @@ struct LayerSpec {
   std::map<std::string, std::string, std::less<>> weights;  ///< role -> tensor name
 };
 
-/// Builds and validates a graph: unique names, known ops, attributes, arity, tensors present, of a float type and of the
-/// right shape, no cycle (layers may stand in any order), exactly one input, all shapes at the default input size, every
-/// tensor named by some layer. Layers that do not lead to the output are checked like all others and then dropped; the
-/// rest keeps the file's order where that order is topological. O(V + E) up to the lookup of names.
+/// Builds and validates a graph: unique names, known ops, attributes, arity, tensors present, of a float type and of
+/// the right shape, no cycle (layers may stand in any order), exactly one input, all shapes at the default input size,
+/// every tensor named by some layer. Layers that do not lead to the output are checked like all others and then
+/// dropped; the rest keeps the file's order where that order is topological. O(V + E) up to the lookup of names.
 /// @throws Error bad_graph, unknown_layer, bad_attribute, missing_tensor, unused_tensor, bad_dtype, tensor_shape,
 ///         bad_geometry, overflow, limit_exceeded; each names the layer
 Graph build_graph(std::vector<LayerSpec> layers, const std::string& output, TensorTable tensors);

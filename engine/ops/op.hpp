@@ -21,14 +21,14 @@ using AttrMap = std::map<std::string, AttrValue, std::less<>>;
 /// An attribute that an op knows. The alternative held by `fallback` is the attribute's type.
 struct AttrSpec {
   std::string_view name;
-  AttrValue fallback;     ///< the value when absent; for a required attribute only its type counts
+  AttrValue fallback;  ///< the value when absent; for a required attribute only its type counts
   bool required = false;
-  std::string_view doc;   ///< meaning, range
+  std::string_view doc;  ///< meaning, range
 };
 
 /// A weight that an op takes, in the order of Node::weights.
 struct WeightSpec {
-  std::string_view role;   ///< "weight", "bias", "gamma" ...
+  std::string_view role;  ///< "weight", "bias", "gamma" ...
   bool required = true;
   std::string_view shape;  ///< for people: "[K, R, S, C/groups]"
 };
@@ -37,8 +37,8 @@ using TensorShape = std::vector<std::int64_t>;
 
 /// What an op's shape rule sees. `weights` has one entry per WeightSpec, null where absent.
 struct OpShapes {
-  std::string_view layer;               ///< for error messages
-  const AttrMap* attrs = nullptr;       ///< complete: defaults filled in by complete_attrs()
+  std::string_view layer;          ///< for error messages
+  const AttrMap* attrs = nullptr;  ///< complete: defaults filled in by complete_attrs()
   std::span<const Dims> inputs;
   std::span<const TensorShape* const> weights;
 };
@@ -50,9 +50,9 @@ struct ReferenceArgs {
   const AttrMap* attrs = nullptr;
   std::span<const In* const> inputs;
   std::span<const Dims> input_dims;
-  std::span<const float* const> weights;             ///< per WeightSpec, null where absent
+  std::span<const float* const> weights;  ///< per WeightSpec, null where absent
   std::span<const TensorShape* const> weight_shapes;
-  Acc* output = nullptr;                             ///< output_dims.elements() values, NHWC
+  Acc* output = nullptr;  ///< output_dims.elements() values, NHWC
   Dims output_dims;
 };
 
@@ -60,11 +60,11 @@ struct ReferenceArgs {
 struct OpDef {
   std::string_view name;
   std::string_view doc;
-  int inputs = 1;                 ///< number of inputs in the file
+  int inputs = 1;  ///< number of inputs in the file
   std::span<const AttrSpec> attrs;
   std::span<const WeightSpec> weights;
-  bool internal = false;          ///< made by passes, refused in files
-  bool takes_epilogue = false;    ///< may absorb scale/shift, residual and activation
+  bool internal = false;        ///< made by passes, refused in files
+  bool takes_epilogue = false;  ///< may absorb scale/shift, residual and activation
   /// Output size. @throws Error bad_geometry, bad_attribute, tensor_shape
   Dims (*infer)(const OpShapes&) = nullptr;
   /// Multiply-accumulates at these shapes; null means 0.

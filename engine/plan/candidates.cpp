@@ -9,9 +9,10 @@
 namespace resnet {
 namespace {
 
-void check_match(const Implementation& implementation, const std::vector<NodeId>& nodes, NodeId first, const Graph& graph) {
-  const bool ascending = std::is_sorted(nodes.begin(), nodes.end()) &&
-                         std::adjacent_find(nodes.begin(), nodes.end()) == nodes.end();
+void check_match(const Implementation& implementation, const std::vector<NodeId>& nodes, NodeId first,
+                 const Graph& graph) {
+  const bool ascending =
+      std::is_sorted(nodes.begin(), nodes.end()) && std::adjacent_find(nodes.begin(), nodes.end()) == nodes.end();
   ensure(ascending && nodes.front() == first && nodes.back() < graph.size(),
          "match() of " + std::string(implementation.name) + " returned nodes that are not ascending from the first");
 }
@@ -19,8 +20,8 @@ void check_match(const Implementation& implementation, const std::vector<NodeId>
 }  // namespace
 
 CandidateTable::CandidateTable(const Graph& graph, const std::vector<Dims>& shapes,
-                               std::span<const Implementation* const> implementations,
-                               const Implementation* conversion, const DeviceInfo& device, const PlanOptions& options)
+                               std::span<const Implementation* const> implementations, const Implementation* conversion,
+                               const DeviceInfo& device, const PlanOptions& options)
     : graph_(graph),
       shapes_(shapes),
       conversion_(conversion),

@@ -29,13 +29,14 @@ using NodeSet = std::vector<NodeId>;
 struct State {
   double us = 0;
   std::vector<LiveValue> live;
-  std::vector<NodeSet> sets;     ///< chosen sets of several nodes that later choices could still close a cycle with
-  std::size_t parent = 0;        ///< index among the states of the node before
+  std::vector<NodeSet> sets;  ///< chosen sets of several nodes that later choices could still close a cycle with
+  std::size_t parent = 0;     ///< index among the states of the node before
   const Candidate* choice = nullptr;  ///< taken at the node before; null where it was covered already
   const Offer* offer = nullptr;
 
   bool covers(NodeId node) const {
-    return std::any_of(sets.begin(), sets.end(), [&](const NodeSet& set) { return std::binary_search(set.begin(), set.end(), node); });
+    return std::any_of(sets.begin(), sets.end(),
+                       [&](const NodeSet& set) { return std::binary_search(set.begin(), set.end(), node); });
   }
   const LiveValue* find(NodeId value) const {
     const auto found = std::find_if(live.begin(), live.end(), [&](const LiveValue& v) { return v.value == value; });
@@ -50,12 +51,14 @@ struct State {
   }
 };
 
-void append(std::string& key, std::int64_t number) { key.append(reinterpret_cast<const char*>(&number), sizeof number); }
+void append(std::string& key, std::int64_t number) {
+  key.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
 
 void append(std::string& key, const ValueDesc& desc) {
-  for (const std::int64_t field : {desc.dims.n, desc.dims.h, desc.dims.w, desc.dims.c, static_cast<std::int64_t>(desc.dtype),
-                                   static_cast<std::int64_t>(desc.layout), desc.c_padded,
-                                   static_cast<std::int64_t>(desc.zero_point)}) {
+  for (const std::int64_t field :
+       {desc.dims.n, desc.dims.h, desc.dims.w, desc.dims.c, static_cast<std::int64_t>(desc.dtype),
+        static_cast<std::int64_t>(desc.layout), desc.c_padded, static_cast<std::int64_t>(desc.zero_point)}) {
     append(key, field);
   }
   key.append(reinterpret_cast<const char*>(&desc.scale), sizeof desc.scale);
@@ -245,7 +248,8 @@ class Search {
   void settle(State& state, NodeId next) const {
     std::erase_if(state.live, [&](const LiveValue& live) {
       const auto& users = rules_.consumers(live.value);
-      return live.produced && std::none_of(users.begin(), users.end(), [&](NodeId user) { return user >= next && !state.covers(user); });
+      return live.produced &&
+             std::none_of(users.begin(), users.end(), [&](NodeId user) { return user >= next && !state.covers(user); });
     });
     // Kept are sets that reach to `next` or beyond, and closed ones whose span overlaps theirs, directly or in a chain.
     NodeId begin = next;
@@ -271,8 +275,8 @@ class Search {
     }
     if (reasons.empty()) reasons = "no entry of the backend's list matches it";
     fail(ErrorCode::unsupported,
-         "nothing computes this " + std::string(layer.op->name) + " in " + std::string(to_string(rules_.precision(node))) +
-             " (" + reasons + ")",
+         "nothing computes this " + std::string(layer.op->name) + " in " +
+             std::string(to_string(rules_.precision(node))) + " (" + reasons + ")",
          "layer " + layer.name, "use another precision or --device");
   }
 
@@ -310,7 +314,8 @@ class Search {
     const double chosen_us = after.us - before.us;
     for (const Candidate& candidate : table_.at(node)) {
       if (&candidate != &chosen) {
-        list.push_back({std::string(candidate.implementation->name), why_not(before, candidate, node, chosen, chosen_us)});
+        list.push_back(
+            {std::string(candidate.implementation->name), why_not(before, candidate, node, chosen, chosen_us)});
       }
     }
     for (const NodeId other : chosen.nodes) {
@@ -327,7 +332,8 @@ class Search {
     return list;
   }
 
-  std::string why_not(const State& before, const Candidate& candidate, NodeId node, const Candidate& chosen, double chosen_us) {
+  std::string why_not(const State& before, const Candidate& candidate, NodeId node, const Candidate& chosen,
+                      double chosen_us) {
     std::string reason = candidate.refusal;
     std::optional<double> us;
     for (const Offer* offer : offers(before, candidate)) {

@@ -45,8 +45,9 @@ void check_retain_names(const Graph& graph, const PlanOptions& options) {
   for (const auto& name : options.retain_names) {
     if (values.contains(name)) continue;
     if (const auto found = absorbed.find(name); found != absorbed.end()) {
-      fail(ErrorCode::invalid_argument, "layer \"" + name + "\" has no value of its own: it became part of \"" + found->second + '"',
-           "retain_names", "retain \"" + found->second + "\" instead");
+      fail(ErrorCode::invalid_argument,
+           "layer \"" + name + "\" has no value of its own: it became part of \"" + found->second + '"', "retain_names",
+           "retain \"" + found->second + "\" instead");
     }
     const std::vector<std::string> known(values.begin(), values.end());
     fail(ErrorCode::invalid_argument, "no layer is called \"" + name + '"', "retain_names",
@@ -87,16 +88,18 @@ void place(Plan& plan, const PlanOptions& options) {
 
 }  // namespace
 
-std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int64_t h, std::int64_t w, Backend& backend,
-                                const PlanOptions& options) {
+std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int64_t h, std::int64_t w,
+                                Backend& backend, const PlanOptions& options) {
   auto plan = std::make_unique<Plan>();
   plan->graph = specialise(optimised, infer_shapes(optimised, n, h, w), PassOptions{options.retain_names});
   plan->shapes = infer_shapes(plan->graph, n, h, w);
   check_retain_names(plan->graph, options);
-  plan->chosen = select_steps(plan->graph, plan->shapes, backend.implementations(), backend.conversion(), backend.device(), options);
+  plan->chosen = select_steps(plan->graph, plan->shapes, backend.implementations(), backend.conversion(),
+                              backend.device(), options);
   for (const ChosenStep& chosen : plan->chosen) {
     plan->steps.push_back(chosen.implementation->prepare(chosen.problem, backend.device()));
-    ensure(plan->steps.back() != nullptr, "prepare() of " + std::string(chosen.implementation->name) + " returned nothing");
+    ensure(plan->steps.back() != nullptr,
+           "prepare() of " + std::string(chosen.implementation->name) + " returned nothing");
     const auto weights = plan->steps.back()->weights();
     plan->weights.insert(plan->weights.end(), weights.begin(), weights.end());
   }

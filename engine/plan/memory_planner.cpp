@@ -65,9 +65,9 @@ Packing place(std::span<const Block> blocks, const Order& order) {
     }
     packing.offsets[i] = best_gap == SIZE_MAX ? top : best;
     packing.height = std::max(packing.height, checked_add(packing.offsets[i], blocks[i].bytes, "arena size"));
-    const auto position = std::upper_bound(placed.begin(), placed.end(), packing.offsets[i], [&](std::size_t offset, std::size_t j) {
-      return offset < packing.offsets[j];
-    });
+    const auto position =
+        std::upper_bound(placed.begin(), placed.end(), packing.offsets[i],
+                         [&](std::size_t offset, std::size_t j) { return offset < packing.offsets[j]; });
     placed.insert(position, i);
   }
   return packing;
@@ -80,7 +80,8 @@ std::vector<Order> placement_orders(std::span<const Block> blocks) {
   const auto sorted = [&](auto&& before) {
     Order order(blocks.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return before(blocks[a], blocks[b]); });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return before(blocks[a], blocks[b]); });
     return order;
   };
   return {
@@ -122,7 +123,8 @@ MemoryPlan plan_memory(std::span<const Lifetime> lifetimes) {
   for (std::size_t i = 0; i < lifetimes.size(); ++i) {
     ensure(lifetimes[i].first <= lifetimes[i].last, "a lifetime ends before it begins");
     if (lifetimes[i].bytes == 0) continue;
-    blocks.push_back({checked_align(lifetimes[i].bytes, arena_alignment, "arena size"), lifetimes[i].first, lifetimes[i].last});
+    blocks.push_back(
+        {checked_align(lifetimes[i].bytes, arena_alignment, "arena size"), lifetimes[i].first, lifetimes[i].last});
     index.push_back(i);
   }
   const std::size_t bound = peak_bytes(std::span<const Block>(blocks));

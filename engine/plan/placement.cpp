@@ -37,7 +37,8 @@ class Assignment {
   /// Memory for a value as it is made; the block of `over` where it takes over another one's.
   std::size_t produce(NodeId value, const ValueDesc& desc, int step, const std::size_t* over) {
     const std::size_t block = over != nullptr ? *over : plan.blocks.size();
-    if (over == nullptr) plan.blocks.push_back({desc.bytes(), everything_lives_ ? 0 : step, everything_lives_ ? end_ : step});
+    if (over == nullptr)
+      plan.blocks.push_back({desc.bytes(), everything_lives_ ? 0 : step, everything_lives_ ? end_ : step});
     plan.forms[static_cast<std::size_t>(value)].push_back({desc, block});
     return block;
   }

@@ -8,8 +8,8 @@
 
 namespace resnet {
 
-/// Which block of the arena every operand of every step lies in, and how long each block lives. A value in several forms
-/// has several blocks; a value that overwrites another one shares its block.
+/// Which block of the arena every operand of every step lies in, and how long each block lives. A value in several
+/// forms has several blocks; a value that overwrites another one shares its block.
 struct BlockPlan {
   struct StepBlocks {
     std::vector<std::size_t> inputs, outputs;

@@ -26,8 +26,8 @@ struct PlanOptions {
   std::map<std::string, Precision> layer_precision;
   int threads = 1;
   bool deterministic = false;
-  bool retain_steps = false;                          ///< Retain::steps: every step's output keeps its own memory
-  std::set<std::string, std::less<>> retain_names;    ///< values that become outputs
+  bool retain_steps = false;                        ///< Retain::steps: every step's output keeps its own memory
+  std::set<std::string, std::less<>> retain_names;  ///< values that become outputs
   const MeasuredTimes* measured = nullptr;
 };
 
@@ -39,7 +39,7 @@ struct Refusal {
 /// One chosen step before it is prepared.
 struct ChosenStep {
   const Implementation* implementation = nullptr;
-  StepProblem problem;       ///< descriptors as chosen
+  StepProblem problem;  ///< descriptors as chosen
   double estimate_us = 0;
   std::vector<Refusal> refusals;
 };
@@ -66,7 +66,7 @@ struct Lifetime {
 struct MemoryPlan {
   std::vector<std::size_t> offsets;  ///< one per Lifetime, multiples of `arena_alignment`
   std::size_t arena_bytes = 0;
-  std::size_t lower_bound_bytes = 0; ///< max over steps of the bytes alive in it
+  std::size_t lower_bound_bytes = 0;  ///< max over steps of the bytes alive in it
 };
 inline constexpr std::size_t arena_alignment = 64;
 
@@ -82,7 +82,7 @@ struct Placement {
 
 /// An executable plan for one (N, H, W): steps, one arena, fixed offsets.
 struct Plan {
-  Graph graph;                               ///< specialised; problems point into it
+  Graph graph;  ///< specialised; problems point into it
   std::vector<Dims> shapes;
   std::vector<ChosenStep> chosen;
   std::vector<std::unique_ptr<Step>> steps;  ///< one per chosen step
@@ -93,21 +93,22 @@ struct Plan {
   };
   std::vector<StepMemory> memory;
   MemoryPlan arena;
-  Placement input, output;                          ///< network input (f32 NHWC) and output (f32)
-  std::map<std::string, Placement> retained;        ///< by value name; plain NHWC
+  Placement input, output;                    ///< network input (f32 NHWC) and output (f32)
+  std::map<std::string, Placement> retained;  ///< by value name; plain NHWC
   /// Source layer without memory of its own -> the first value computed from it that has memory.
   std::map<std::string, std::string> absorbed;
-  std::vector<WeightRequest> weights;               ///< of all steps, in step order
+  std::vector<WeightRequest> weights;  ///< of all steps, in step order
 };
 
-/// Selection, preparation and memory planning for one size. `optimised` comes from optimise() with the same retain names.
-/// The input lies at Plan::input before step 0; the output and retained values stay until the next run. A value whose
-/// alias is granted shares the memory of the one that it overwrites. With retain_steps no value shares memory with another.
-/// Overrides in PlanOptions::layer_precision for layers that the graph does not hold have no effect.
-/// @throws Error bad_geometry, unsupported, invalid_argument for a retain name that no value of the graph has (names the
+/// Selection, preparation and memory planning for one size. `optimised` comes from optimise() with the same retain
+/// names. The input lies at Plan::input before step 0; the output and retained values stay until the next run. A value
+/// whose alias is granted shares the memory of the one that it overwrites. With retain_steps no value shares memory
+/// with another. Overrides in PlanOptions::layer_precision for layers that the graph does not hold have no effect.
+/// @throws Error bad_geometry, unsupported, invalid_argument for a retain name that no value of the graph has (names
+/// the
 ///         value that absorbed it, or the nearest name)
-std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int64_t h, std::int64_t w, Backend& backend,
-                                const PlanOptions& options);
+std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int64_t h, std::int64_t w,
+                                Backend& backend, const PlanOptions& options);
 
 /// Binds all steps of a plan to an arena and to packed weights (order of Plan::weights).
 void bind_plan(Plan& plan, std::byte* arena, std::span<const std::byte* const> weights);

@@ -26,14 +26,20 @@ struct AttrText {
 
 std::string activation_text(const Activation& activation) {
   switch (activation.kind) {
-    case ActivationKind::none: return {};
-    case ActivationKind::relu: return "+relu";
-    case ActivationKind::relu6: return "+relu6";
-    case ActivationKind::leaky_relu: return "+leaky_relu(" + number_text(activation.alpha) + ')';
-    case ActivationKind::sigmoid: return "+sigmoid";
+    case ActivationKind::none:
+      return {};
+    case ActivationKind::relu:
+      return "+relu";
+    case ActivationKind::relu6:
+      return "+relu6";
+    case ActivationKind::leaky_relu:
+      return "+leaky_relu(" + number_text(activation.alpha) + ')';
+    case ActivationKind::sigmoid:
+      return "+sigmoid";
     case ActivationKind::hard_sigmoid:
       return "+hard_sigmoid(" + number_text(activation.alpha) + ',' + number_text(activation.beta) + ')';
-    case ActivationKind::silu: return "+silu";
+    case ActivationKind::silu:
+      return "+silu";
   }
   return {};
 }
@@ -48,7 +54,8 @@ std::string operand_text(const StepProblem& problem, NodeId value) {
 
 std::string node_text(const StepProblem& problem, const Node& node) {
   std::string text = std::string(node.op->name) + '(';
-  for (std::size_t i = 0; i < node.inputs.size(); ++i) text += (i > 0 ? "," : "") + operand_text(problem, node.inputs[i]);
+  for (std::size_t i = 0; i < node.inputs.size(); ++i)
+    text += (i > 0 ? "," : "") + operand_text(problem, node.inputs[i]);
   for (const auto& [name, value] : node.attrs) text += ' ' + name + '=' + std::visit(AttrText{}, value);
   for (std::size_t i = 0; i < node.weights.size(); ++i) {
     if (node.weights[i].empty()) continue;
@@ -72,7 +79,8 @@ std::string descs_text(const std::vector<ValueDesc>& descs) {
 
 std::string problem_text(const StepProblem& problem) {
   std::string text;
-  for (const NodeId node : problem.nodes) text += (text.empty() ? "" : " ") + node_text(problem, problem.graph->node(node));
+  for (const NodeId node : problem.nodes)
+    text += (text.empty() ? "" : " ") + node_text(problem, problem.graph->node(node));
   if (problem.nodes.empty()) text = "convert";
   text += ": " + descs_text(problem.input_descs) + " -> " + descs_text(problem.output_descs);
   if (problem.outputs.size() > 1) {

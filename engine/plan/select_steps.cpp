@@ -10,7 +10,8 @@ namespace resnet {
 namespace {
 
 /// Order of execution: producers first, among ready steps the one with the lowest node.
-std::vector<std::size_t> execution_order(const Graph& graph, const ValueRules& rules, const std::vector<ChosenStep>& steps) {
+std::vector<std::size_t> execution_order(const Graph& graph, const ValueRules& rules,
+                                         const std::vector<ChosenStep>& steps) {
   std::vector<std::size_t> step_of(graph.nodes.size());
   for (std::size_t s = 0; s < steps.size(); ++s) {
     for (const NodeId node : steps[s].problem.nodes) step_of[static_cast<std::size_t>(node)] = s;

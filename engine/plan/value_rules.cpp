@@ -9,9 +9,11 @@ namespace resnet {
 namespace {
 
 Precision precision_of(const Node& node, const PlanOptions& options) {
-  if (const auto own = options.layer_precision.find(node.name); own != options.layer_precision.end()) return own->second;
+  if (const auto own = options.layer_precision.find(node.name); own != options.layer_precision.end())
+    return own->second;
   for (const auto& layer : node.layers) {
-    if (const auto found = options.layer_precision.find(layer); found != options.layer_precision.end()) return found->second;
+    if (const auto found = options.layer_precision.find(layer); found != options.layer_precision.end())
+      return found->second;
   }
   return options.precision;
 }
@@ -19,16 +21,22 @@ Precision precision_of(const Node& node, const PlanOptions& options) {
 DType computing_type(Precision precision) {
   switch (precision) {
     case Precision::fp32:
-    case Precision::tf32: return DType::f32;
-    case Precision::fp16: return DType::f16;
-    case Precision::bf16: return DType::bf16;
+    case Precision::tf32:
+      return DType::f32;
+    case Precision::fp16:
+      return DType::f16;
+    case Precision::bf16:
+      return DType::bf16;
     case Precision::int8:
-    case Precision::fp8: return DType::i8;  // no entry takes them yet; the width is right
+    case Precision::fp8:
+      return DType::i8;  // no entry takes them yet; the width is right
   }
   return DType::f32;
 }
 
-bool contains(std::span<const NodeId> nodes, NodeId node) { return std::binary_search(nodes.begin(), nodes.end(), node); }
+bool contains(std::span<const NodeId> nodes, NodeId node) {
+  return std::binary_search(nodes.begin(), nodes.end(), node);
+}
 
 ValueDesc plain_desc(const Dims& dims, DType dtype) {
   ValueDesc desc;
@@ -50,7 +58,8 @@ ValueRules::ValueRules(const Graph& graph, const PlanOptions& options)
 bool ValueRules::dies_in(NodeId value, std::span<const NodeId> nodes) const {
   if (value == 0 || value == graph_.output || retained(value)) return false;
   const auto& users = consumers(value);
-  return std::all_of(users.begin(), users.end(), [&](NodeId user) { return contains(nodes, user) || runs_before(user, nodes); });
+  return std::all_of(users.begin(), users.end(),
+                     [&](NodeId user) { return contains(nodes, user) || runs_before(user, nodes); });
 }
 
 bool ValueRules::runs_before(NodeId user, std::span<const NodeId> nodes) const {
@@ -102,8 +111,9 @@ StepProblem make_problem(const Graph& graph, const std::vector<Dims>& shapes, co
       if (!known && !contains(problem.nodes, input)) problem.inputs.push_back(input);
     }
     const auto& users = rules.consumers(node);
-    const bool inner = !users.empty() && node != graph.output &&
-                       std::all_of(users.begin(), users.end(), [&](NodeId user) { return contains(problem.nodes, user); });
+    const bool inner =
+        !users.empty() && node != graph.output &&
+        std::all_of(users.begin(), users.end(), [&](NodeId user) { return contains(problem.nodes, user); });
     if (!inner) problem.outputs.push_back(node);
   }
   for (const NodeId input : problem.inputs) {

@@ -21,8 +21,8 @@ class ValueRules {
   bool named(NodeId value) const { return named_[static_cast<std::size_t>(value)]; }
   /// Readable after the run.
   bool retained(NodeId value) const { return value != 0 && options_.retain_steps ? true : named(value); }
-  /// Nothing reads the value after the step that computes `nodes`: its other readers are ancestors of the step, so every
-  /// legal order runs them first.
+  /// Nothing reads the value after the step that computes `nodes`: its other readers are ancestors of the step, so
+  /// every legal order runs them first.
   bool dies_in(NodeId value, std::span<const NodeId> nodes) const;
 
   /// Plain NHWC in the type that the precision computes with.

@@ -77,7 +77,8 @@ rne_status rne_model_load(const char* path, rne_model** model) {
 
 void rne_model_free(rne_model* model) { delete model; }
 
-rne_status rne_model_sizes(const rne_model* model, int64_t* height, int64_t* width, int64_t* channels, int64_t* output_size) {
+rne_status rne_model_sizes(const rne_model* model, int64_t* height, int64_t* width, int64_t* channels,
+                           int64_t* output_size) {
   return guarded([&] {
     require(model, "model");
     const Model::InputSize size = model->model.input_size();
@@ -109,27 +110,33 @@ rne_status rne_session_create(const rne_model* model, const char* device, const 
 
 void rne_session_free(rne_session* session) { delete session; }
 
-rne_status rne_session_run(rne_session* session, const void* input, int32_t dtype, int32_t layout, int64_t n, int64_t height,
-                           int64_t width, float* output) {
+rne_status rne_session_run(rne_session* session, const void* input, int32_t dtype, int32_t layout, int64_t n,
+                           int64_t height, int64_t width, float* output) {
   return guarded([&] {
     require(session, "session");
-    ConstTensorView in{input, n, height, width, session->model.input_size().channels, dtype_of(dtype), layout_of(layout)};
+    ConstTensorView in{
+        input, n, height, width, session->model.input_size().channels, dtype_of(dtype), layout_of(layout)};
     session->session.run(in, {output, n, 1, 1, session->model.output_size()});
   });
 }
 
-rne_status rne_preprocess_file(const rne_model* model, const char* path, int32_t layout, float* tensor, size_t capacity) {
+rne_status rne_preprocess_file(const rne_model* model, const char* path, int32_t layout, float* tensor,
+                               size_t capacity) {
   return guarded([&] {
     require(model, "model");
     require(path, "path");
     require(tensor, "tensor");
     const auto& preset = model->model.preprocess();
-    if (!preset) fail(ErrorCode::unsupported, "the model file holds no preprocessing", model->model.path(), "convert it with --preset");
+    if (!preset)
+      fail(ErrorCode::unsupported, "the model file holds no preprocessing", model->model.path(),
+           "convert it with --preset");
     const Image image = load_image(path, {preset->color, false});
     const ImageSize size = preprocessed_size(image, *preset);
     TensorView out{tensor, 1, size.height, size.width, image.channels, DType::f32, layout_of(layout)};
     if (static_cast<std::uint64_t>(out.elements()) > capacity) {
-      fail(ErrorCode::invalid_argument, "has room for " + std::to_string(capacity) + " floats, " + std::to_string(out.elements()) + " are needed", "tensor");
+      fail(ErrorCode::invalid_argument,
+           "has room for " + std::to_string(capacity) + " floats, " + std::to_string(out.elements()) + " are needed",
+           "tensor");
     }
     preprocess_image(image, *preset, out);
   });

@@ -61,7 +61,8 @@ DeviceChoice choose_device(const std::string& device, Precision precision) {
       fail(ErrorCode::invalid_argument, "\"" + device + "\" takes no index", "device");
     }
     if (const Support available = entry.available(wanted.index); !available) {
-      fail(ErrorCode::device_unavailable, available.reason, "device " + device, "use --device cpu, or auto to fall back");
+      fail(ErrorCode::device_unavailable, available.reason, "device " + device,
+           "use --device cpu, or auto to fall back");
     }
     auto backend = entry.create(wanted.index);
     if (const Support precise = backend->supports_precision(precision); !precise) {

@@ -122,7 +122,8 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   ConstTensorView retained(const std::string& name) {
     const Exclusive exclusive(busy_);
     const ReadyPlan* plan = plans_.current();
-    if (plan == nullptr || !ran_) fail(ErrorCode::invalid_argument, "nothing has run yet", "Session::retained", "call run() first");
+    if (plan == nullptr || !ran_)
+      fail(ErrorCode::invalid_argument, "nothing has run yet", "Session::retained", "call run() first");
     const auto found = plan->plan->retained.find(name);
     if (found == plan->plan->retained.end()) refuse_retained(*plan, name);
     const Placement& place = found->second;
@@ -162,8 +163,10 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
                              {"precision_hint", precision_hint()},
                              {"threads", threads_},
                              {"input", Json::Array{input.n, input.h, input.w, input.c}}};
-    json.set("graph", Json::Object{{"before", lines(dump(model_->graph(), infer_shapes(model_->graph(), plan.n, plan.h, plan.w)))},
-                                   {"after", lines(dump(plan.plan->graph, plan.plan->shapes))}});
+    json.set(
+        "graph",
+        Json::Object{{"before", lines(dump(model_->graph(), infer_shapes(model_->graph(), plan.n, plan.h, plan.w)))},
+                     {"after", lines(dump(plan.plan->graph, plan.plan->shapes))}});
     const Json steps = parse_json(describe_plan_json(*plan.plan), "plan", JsonLimits{1'000'000, 64});
     for (const auto& [key, value] : steps.as_object()) json.set(key, value);
     Json memory = json.at("memory");
@@ -207,7 +210,8 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
                               {"macs", macs},
                               {"gflops", us > 0 ? 2e-3 * static_cast<double>(macs) / us : 0.0}});
     }
-    return Json(Json::Object{{"iterations", iterations}, {"total_us", median(totals)}, {"steps", std::move(steps)}}).dump(2);
+    return Json(Json::Object{{"iterations", iterations}, {"total_us", median(totals)}, {"steps", std::move(steps)}})
+        .dump(2);
   }
 
   const std::string& device() const { return choice_.device; }
@@ -215,8 +219,10 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
 
  private:
   static SessionOptions validate(SessionOptions options) {
-    if (options.threads < 0) fail(ErrorCode::invalid_argument, "threads must not be negative", "SessionOptions::threads");
-    if (options.max_plans < 1) fail(ErrorCode::invalid_argument, "max_plans must be at least 1", "SessionOptions::max_plans");
+    if (options.threads < 0)
+      fail(ErrorCode::invalid_argument, "threads must not be negative", "SessionOptions::threads");
+    if (options.max_plans < 1)
+      fail(ErrorCode::invalid_argument, "max_plans must be at least 1", "SessionOptions::max_plans");
     return options;
   }
 
@@ -279,8 +285,10 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
 
   ReadyPlan& ready(std::int64_t n, std::int64_t h, std::int64_t w) {
     if (n < 1 || h < 1 || w < 1) {
-      fail(ErrorCode::invalid_argument, "N, H and W must be at least 1, are " + std::to_string(n) + ", " +
-           std::to_string(h) + ", " + std::to_string(w), "Session");
+      fail(ErrorCode::invalid_argument,
+           "N, H and W must be at least 1, are " + std::to_string(n) + ", " + std::to_string(h) + ", " +
+               std::to_string(w),
+           "Session");
     }
     ReadyPlan* const before = plans_.current();
     ReadyPlan& plan = plans_.get(n, h, w);
@@ -299,8 +307,9 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     check_host(input.memory, "Session::run, input");
     const std::int64_t channels = model_->graph().input_dims().c;
     if (input.c != channels) {
-      fail(ErrorCode::invalid_argument, "the network takes " + std::to_string(channels) + " channels, the tensor has " +
-           std::to_string(input.c), "Session::run, input", "check the layout and the colour mode");
+      fail(ErrorCode::invalid_argument,
+           "the network takes " + std::to_string(channels) + " channels, the tensor has " + std::to_string(input.c),
+           "Session::run, input", "check the layout and the colour mode");
     }
   }
 
@@ -309,11 +318,14 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     check_host(output.memory, "Session::run, output");
     const Dims& dims = plan.plan->output.desc.dims;
     if (output.n != dims.n || output.h * output.w * output.c != dims.h * dims.w * dims.c) {
-      fail(ErrorCode::invalid_argument, "the network puts out " + to_string(dims) + ", the tensor is " +
-           to_string(Dims{output.n, output.h, output.w, output.c}), "Session::run, output");
+      fail(ErrorCode::invalid_argument,
+           "the network puts out " + to_string(dims) + ", the tensor is " +
+               to_string(Dims{output.n, output.h, output.w, output.c}),
+           "Session::run, output");
     }
     if (output.dtype != DType::f32) {
-      fail(ErrorCode::invalid_argument, "must be float32, is " + std::string(to_string(output.dtype)), "Session::run, output");
+      fail(ErrorCode::invalid_argument, "must be float32, is " + std::string(to_string(output.dtype)),
+           "Session::run, output");
     }
     if (output.layout != Layout::nhwc && output.h * output.w > 1) {
       fail(ErrorCode::invalid_argument, "a spatial output is written as NHWC", "Session::run, output");
@@ -331,7 +343,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     if (warned_ || total <= cores || total == threads_) return;
     warned_ = true;
     log(LogLevel::warning, "sessions running at once use " + std::to_string(total) + " threads on " +
-        std::to_string(cores) + " cores; set SessionOptions::threads so that the sum fits");
+                               std::to_string(cores) + " cores; set SessionOptions::threads so that the sum fits");
   }
 
   Json precision_hint() const {
@@ -363,7 +375,8 @@ Impl& require(const std::unique_ptr<Impl>& impl) {
 
 }  // namespace
 
-Session::Session(const Model& model, SessionOptions options) : impl_(std::make_unique<Impl>(model, std::move(options))) {}
+Session::Session(const Model& model, SessionOptions options)
+    : impl_(std::make_unique<Impl>(model, std::move(options))) {}
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;

@@ -19,7 +19,8 @@ std::vector<Prediction> top_k(const Model& model, std::span<const float> output_
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
                     [&](std::int64_t a, std::int64_t b) {
                       const float x = value(a), y = value(b);
-                      if (std::isnan(x) || std::isnan(y)) return std::isnan(x) == std::isnan(y) ? a < b : !std::isnan(x);
+                      if (std::isnan(x) || std::isnan(y))
+                        return std::isnan(x) == std::isnan(y) ? a < b : !std::isnan(x);
                       return x != y ? x > y : a < b;
                     });
 

@@ -15,7 +15,8 @@ std::vector<std::string> exported() {
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
   std::string text;
   std::array<char, 65536> buffer;
-  while (const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) text.append(buffer.data(), got);
+  while (const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe.get()))
+    text.append(buffer.data(), got);
   std::vector<std::string> names;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = text.find('\n', at);
@@ -40,7 +41,8 @@ bool is_public(std::string name) {
   for (const char* prefix : {"typeinfo for ", "typeinfo name for ", "vtable for "}) {
     if (name.starts_with(prefix)) name.erase(0, std::string(prefix).size());
   }
-  if (name.starts_with("rne_")) return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  if (name.starts_with("rne_"))
+    return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
   for (const auto& type : classes) {
     if (name == type) return true;
     if (name.starts_with(type + "::")) return !name.starts_with("resnet::Session::Impl");

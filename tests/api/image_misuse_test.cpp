@@ -27,14 +27,17 @@ Preprocess cropped(std::int64_t size) { return Preprocess::preset("torchvision")
 TEST(ImageMisuse, OutputsOfTheWrongShapeTypeOrPlaceAreRefused) {
   const Image image{8, 8, 3, std::vector<std::uint8_t>(8 * 8 * 3)};
   std::vector<float> out(16 * 16 * 3);
-  const auto with = [&](const TensorView& view) { return refusal([&] { preprocess_image(image, cropped(16), view); }); };
+  const auto with = [&](const TensorView& view) {
+    return refusal([&] { preprocess_image(image, cropped(16), view); });
+  };
   EXPECT_EQ(with({out.data(), 1, 16, 16, 3}), std::nullopt);
   EXPECT_EQ(with({out.data(), 1, 16, 15, 3}), ErrorCode::invalid_argument);
   EXPECT_EQ(with({out.data(), 2, 16, 16, 3}), ErrorCode::invalid_argument);
   EXPECT_EQ(with({out.data(), 1, 16, 16, 1}), ErrorCode::invalid_argument);
   EXPECT_EQ(with({nullptr, 1, 16, 16, 3}), ErrorCode::invalid_argument);
   EXPECT_EQ(with({out.data(), 1, 16, 16, 3, DType::u8}), ErrorCode::invalid_argument);
-  EXPECT_EQ(with({out.data(), 1, 16, 16, 3, DType::f32, Layout::nhwc, MemoryKind::device}), ErrorCode::invalid_argument);
+  EXPECT_EQ(with({out.data(), 1, 16, 16, 3, DType::f32, Layout::nhwc, MemoryKind::device}),
+            ErrorCode::invalid_argument);
 }
 
 TEST(ImageMisuse, AnImageWhosePixelsDoNotFitItsSizeIsRefused) {

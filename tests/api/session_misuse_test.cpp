@@ -137,7 +137,8 @@ TEST_F(SessionMisuse, ADeviceThatIsNotThereIsNoReasonToTakeAnother) {
 
 TEST_F(SessionMisuse, AnUnknownLayerIsAnsweredWithTheNearest) {
   std::string text;
-  EXPECT_EQ(refusal([&] { make({.retain = Retain::names, .retain_names = {"pol"}}); }, &text), ErrorCode::invalid_argument);
+  EXPECT_EQ(refusal([&] { make({.retain = Retain::names, .retain_names = {"pol"}}); }, &text),
+            ErrorCode::invalid_argument);
   EXPECT_NE(text.find("\"pool\""), std::string::npos) << text;
   EXPECT_EQ(refusal([&] { make({.layer_precision = {{"none", Precision::fp32}}}); }), ErrorCode::invalid_argument);
 }

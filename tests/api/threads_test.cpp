@@ -32,9 +32,7 @@ TEST(Threads, OneSessionAnswersASecondThreadWithBusy) {
       }
     }
   };
-  {
-    const std::jthread first(user), second(user);
-  }
+  { const std::jthread first(user), second(user); }
   EXPECT_GE(busy, 1) << "two threads ran one session for long and nobody was told";
   EXPECT_EQ(other, 0);
   std::vector<float> output(4);

@@ -1,5 +1,5 @@
-// What every backend owes: each op of the table, whole random networks, input conversions, bit-equal repetition. A new op
-// or backend is tested here without an edit; a new op only has to get its cases.
+// What every backend owes: each op of the table, whole random networks, input conversions, bit-equal repetition. A new
+// op or backend is tested here without an edit; a new op only has to get its cases.
 
 #include <gtest/gtest.h>
 
@@ -37,10 +37,13 @@ std::vector<Subject> subjects() {
 /// The bound of each precision on the relative L2 error. Inputs and weights are rounded once per layer in 16 bit.
 double bound(Precision precision) {
   switch (precision) {
-    case Precision::fp32: return 1e-5;
+    case Precision::fp32:
+      return 1e-5;
     case Precision::tf32:
-    case Precision::fp16: return 5e-3;
-    default: return 4e-2;
+    case Precision::fp16:
+      return 5e-3;
+    default:
+      return 4e-2;
   }
 }
 
@@ -161,7 +164,8 @@ TEST_P(Conformance, LoadsInputsOfBothTypesAndLayouts) {
       step->run();
       backend_->end_run();
       for (std::int64_t k = 0; k < dims.elements(); ++k) {
-        const auto expected = dtype == DType::u8 ? static_cast<float>(static_cast<std::uint8_t>(k * 3)) : static_cast<float>(k * 3);
+        const auto expected =
+            dtype == DType::u8 ? static_cast<float>(static_cast<std::uint8_t>(k * 3)) : static_cast<float>(k * 3);
         ASSERT_EQ(reinterpret_cast<const float*>(out)[k], expected) << to_string(from) << ", value " << k;
       }
     }

@@ -16,7 +16,8 @@ class CaseBuilder {
     add("x", "input", {}, {{"channels", input.c}, {"height", input.h}, {"width", input.w}});
   }
 
-  CaseBuilder& add(const std::string& name, const std::string& op, std::vector<std::string> inputs, AttrMap attrs = {}) {
+  CaseBuilder& add(const std::string& name, const std::string& op, std::vector<std::string> inputs,
+                   AttrMap attrs = {}) {
     case_.network.layers.push_back({name, op, std::move(inputs), std::move(attrs), {}});
     case_.network.output = name;
     return *this;
@@ -84,49 +85,88 @@ void convolutions(std::vector<OpCase>& cases) {
       {"1x1", odd, 9, 1, 1, {}},
       {"1x1 stride 2", odd, 8, 1, 1, {{"stride", Ints{2, 2}}}},
       {"3x3 same", odd, 5, 3, 3, {{"padding", std::string("same")}}},
-      {"3x3 stride 2 same_lower on an even size", {1, 8, 6, 4}, 4, 3, 3, {{"padding", std::string("same_lower")}, {"stride", Ints{2, 2}}}},
-      {"7x7 stride 2 of three channels", {1, 14, 13, 3}, 16, 7, 7,
+      {"3x3 stride 2 same_lower on an even size",
+       {1, 8, 6, 4},
+       4,
+       3,
+       3,
+       {{"padding", std::string("same_lower")}, {"stride", Ints{2, 2}}}},
+      {"7x7 stride 2 of three channels",
+       {1, 14, 13, 3},
+       16,
+       7,
+       7,
        {{"padding", std::string("explicit")}, {"pads", Ints{3, 3, 3, 3}}, {"stride", Ints{2, 2}}}},
-      {"3x2 with four different pads", odd, 4, 3, 2, {{"padding", std::string("explicit")}, {"pads", Ints{0, 1, 2, 3}}}},
+      {"3x2 with four different pads",
+       odd,
+       4,
+       3,
+       2,
+       {{"padding", std::string("explicit")}, {"pads", Ints{0, 1, 2, 3}}}},
       {"3x3 dilated", {1, 9, 9, 4}, 4, 3, 3, {{"dilation", Ints{2, 3}}}},
       {"3x3 in groups", {1, 6, 6, 8}, 16, 3, 3, {{"groups", std::int64_t{4}}, {"padding", std::string("same")}}},
       {"3x3 depthwise", odd, 6, 3, 3, {{"groups", std::int64_t{6}}}},
   };
   for (const Shape& s : shapes) {
-    cases.push_back(CaseBuilder("conv2d, " + s.name, "conv2d", s.input).conv("y", "x", s.input.c, s.K, s.R, s.S, s.attrs).done());
+    cases.push_back(
+        CaseBuilder("conv2d, " + s.name, "conv2d", s.input).conv("y", "x", s.input.c, s.K, s.R, s.S, s.attrs).done());
   }
   const AttrMap same{{"padding", std::string("same")}};
-  cases.push_back(CaseBuilder("conv2d, bias", "conv2d", odd).conv("y", "x", 6, 5, 3, 3, same).weight("bias", {5}).done());
+  cases.push_back(
+      CaseBuilder("conv2d, bias", "conv2d", odd).conv("y", "x", 6, 5, 3, 3, same).weight("bias", {5}).done());
   for (const auto& [op, attrs] : activations()) {
     cases.push_back(CaseBuilder("conv2d + batch_norm + " + op, "conv2d", odd)
-                        .conv("c", "x", 6, 7, 3, 3, same).weight("bias", {7}).batch_norm("b", "c", 7).add("y", op, {"b"}, attrs).done());
+                        .conv("c", "x", 6, 7, 3, 3, same)
+                        .weight("bias", {7})
+                        .batch_norm("b", "c", 7)
+                        .add("y", op, {"b"}, attrs)
+                        .done());
     cases.push_back(CaseBuilder("conv2d + batch_norm + residual + " + op, "conv2d", odd)
-                        .conv("r", "x", 6, 7, 1, 1, {}).conv("c", "x", 6, 7, 3, 3, same).batch_norm("b", "c", 7)
-                        .add("s", "add", {"b", "r"}).add("y", op, {"s"}, attrs).done());
+                        .conv("r", "x", 6, 7, 1, 1, {})
+                        .conv("c", "x", 6, 7, 3, 3, same)
+                        .batch_norm("b", "c", 7)
+                        .add("s", "add", {"b", "r"})
+                        .add("y", op, {"s"}, attrs)
+                        .done());
   }
   cases.push_back(CaseBuilder("conv2d + its own input", "conv2d", odd)
-                      .conv("c", "x", 6, 6, 3, 3, same).add("y", "add", {"c", "x"}).done());
+                      .conv("c", "x", 6, 6, 3, 3, same)
+                      .add("y", "add", {"c", "x"})
+                      .done());
   cases.push_back(CaseBuilder("conv2d + residual that is read later", "conv2d", odd)
-                      .conv("r", "x", 6, 6, 1, 1, {}).conv("c", "r", 6, 6, 3, 3, same).add("s", "add", {"c", "r"})
-                      .add("a", "relu", {"s"}).add("y", "add", {"a", "r"}).done());
+                      .conv("r", "x", 6, 6, 1, 1, {})
+                      .conv("c", "r", 6, 6, 3, 3, same)
+                      .add("s", "add", {"c", "r"})
+                      .add("a", "relu", {"s"})
+                      .add("y", "add", {"a", "r"})
+                      .done());
 }
 
 void dense_layers(std::vector<OpCase>& cases) {
   const Dims row{1, 1, 1, 24};
   cases.push_back(CaseBuilder("dense", "dense", row).add("y", "dense", {"x"}).weight("weight", {5, 24}).done());
   cases.push_back(CaseBuilder("dense + bias + relu", "dense", row)
-                      .add("d", "dense", {"x"}).weight("weight", {5, 24}).weight("bias", {5}).add("y", "relu", {"d"}).done());
-  cases.push_back(CaseBuilder("dense in nchw order", "dense", {1, 2, 3, 4})
-                      .add("f", "flatten", {"x"})
-                      .add("y", "dense", {"f"}, {{"input_order", std::string("nchw")}, {"input_channels", std::int64_t{4}}})
-                      .weight("weight", {7, 24}).done());
+                      .add("d", "dense", {"x"})
+                      .weight("weight", {5, 24})
+                      .weight("bias", {5})
+                      .add("y", "relu", {"d"})
+                      .done());
+  cases.push_back(
+      CaseBuilder("dense in nchw order", "dense", {1, 2, 3, 4})
+          .add("f", "flatten", {"x"})
+          .add("y", "dense", {"f"}, {{"input_order", std::string("nchw")}, {"input_channels", std::int64_t{4}}})
+          .weight("weight", {7, 24})
+          .done());
 }
 
 void windows(std::vector<OpCase>& cases) {
   const Dims in{1, 8, 7, 6};
   const auto attrs = [](Ints kernel, Ints stride, Ints pads, bool ceil_mode) {
-    return AttrMap{{"kernel", std::move(kernel)}, {"stride", std::move(stride)}, {"padding", std::string("explicit")},
-                   {"pads", std::move(pads)}, {"ceil_mode", ceil_mode}};
+    return AttrMap{{"kernel", std::move(kernel)},
+                   {"stride", std::move(stride)},
+                   {"padding", std::string("explicit")},
+                   {"pads", std::move(pads)},
+                   {"ceil_mode", ceil_mode}};
   };
   const std::vector<std::pair<std::string, AttrMap>> shapes{
       {"2x2 stride 2", attrs({2, 2}, {2, 2}, {0, 0, 0, 0}, false)},
@@ -141,13 +181,16 @@ void windows(std::vector<OpCase>& cases) {
       AttrMap average = shape;
       average.emplace("count_include_pad", count_include_pad);
       cases.push_back(CaseBuilder("avg_pool, " + name + (count_include_pad ? ", pads counted" : ""), "avg_pool", in)
-                          .add("y", "avg_pool", {"x"}, average).done());
+                          .add("y", "avg_pool", {"x"}, average)
+                          .done());
     }
   }
   cases.push_back(CaseBuilder("global_avg_pool", "global_avg_pool", odd).add("y", "global_avg_pool", {"x"}).done());
   for (const Ints& size : {Ints{1, 1}, Ints{3, 2}, Ints{9, 10}}) {
     cases.push_back(CaseBuilder("adaptive_avg_pool to " + std::to_string(size[0]) + 'x' + std::to_string(size[1]),
-                                "adaptive_avg_pool", odd).add("y", "adaptive_avg_pool", {"x"}, {{"output", size}}).done());
+                                "adaptive_avg_pool", odd)
+                        .add("y", "adaptive_avg_pool", {"x"}, {{"output", size}})
+                        .done());
   }
 }
 
@@ -157,17 +200,25 @@ void elementwise(std::vector<OpCase>& cases) {
     cases.push_back(CaseBuilder(op, entry, odd).add("y", op, {"x"}, attrs).done());
   }
   cases.push_back(CaseBuilder("batch_norm", "batch_norm", odd).batch_norm("y", "x", 6).done());
-  cases.push_back(CaseBuilder("batch_norm without gamma and beta", "batch_norm", odd).batch_norm("y", "x", 6, false).done());
-  cases.push_back(CaseBuilder("batch_norm + relu", "batch_norm", odd).batch_norm("b", "x", 6).add("y", "relu", {"b"}).done());
+  cases.push_back(
+      CaseBuilder("batch_norm without gamma and beta", "batch_norm", odd).batch_norm("y", "x", 6, false).done());
+  cases.push_back(
+      CaseBuilder("batch_norm + relu", "batch_norm", odd).batch_norm("b", "x", 6).add("y", "relu", {"b"}).done());
   for (const std::string op : {"add", "mul"}) {
     const std::string_view entry = find_op(op)->name;
     cases.push_back(CaseBuilder(op, entry, odd).add("a", "sigmoid", {"x"}).add("y", op, {"x", "a"}).done());
     cases.push_back(CaseBuilder(op + " of a value with itself", entry, odd).add("y", op, {"x", "x"}).done());
     cases.push_back(CaseBuilder(op + " + relu", entry, odd)
-                        .add("a", "sigmoid", {"x"}).add("m", op, {"x", "a"}).add("y", "relu", {"m"}).done());
+                        .add("a", "sigmoid", {"x"})
+                        .add("m", op, {"x", "a"})
+                        .add("y", "relu", {"m"})
+                        .done());
   }
   cases.push_back(CaseBuilder("mul by a channel scale", "mul", odd)
-                      .add("g", "global_avg_pool", {"x"}).add("s", "sigmoid", {"g"}).add("y", "mul", {"x", "s"}).done());
+                      .add("g", "global_avg_pool", {"x"})
+                      .add("s", "sigmoid", {"g"})
+                      .add("y", "mul", {"x", "s"})
+                      .done());
   cases.push_back(CaseBuilder("softmax", "softmax", {1, 1, 1, 10}).add("y", "softmax", {"x"}).done());
   cases.push_back(CaseBuilder("softmax over channels of an image", "softmax", odd).add("y", "softmax", {"x"}).done());
 }
@@ -175,12 +226,17 @@ void elementwise(std::vector<OpCase>& cases) {
 void moves(std::vector<OpCase>& cases) {
   for (const std::string mode : {"zero", "reflect"}) {
     cases.push_back(CaseBuilder("pad, " + mode, "pad", odd)
-                        .add("y", "pad", {"x"}, {{"pads", Ints{1, 2, 3, 0}}, {"mode", mode}}).done());
+                        .add("y", "pad", {"x"}, {{"pads", Ints{1, 2, 3, 0}}, {"mode", mode}})
+                        .done());
   }
   for (const std::string order : {"nhwc", "nchw"}) {
-    cases.push_back(CaseBuilder("flatten, " + order, "flatten", odd).add("y", "flatten", {"x"}, {{"order", order}}).done());
+    cases.push_back(
+        CaseBuilder("flatten, " + order, "flatten", odd).add("y", "flatten", {"x"}, {{"order", order}}).done());
     cases.push_back(CaseBuilder("flatten of an inner value, " + order, "flatten", odd)
-                        .add("a", "relu", {"x"}).add("f", "flatten", {"a"}, {{"order", order}}).add("y", "relu6", {"f"}).done());
+                        .add("a", "relu", {"x"})
+                        .add("f", "flatten", {"a"}, {{"order", order}})
+                        .add("y", "relu6", {"f"})
+                        .done());
   }
   cases.push_back(CaseBuilder("identity", "identity", odd).add("i", "identity", {"x"}).add("y", "relu", {"i"}).done());
 }

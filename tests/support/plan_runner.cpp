@@ -26,7 +26,9 @@ AlignedBuffer pack(const WeightRequest& request, const WeightMap& weights) {
 
 PlanRunner::PlanRunner(const Graph& optimised, const Dims& input, Backend& backend, const PlanOptions& options,
                        const WeightMap& weights)
-    : backend_(backend), threads_(options.threads), plan_(make_plan(optimised, input.n, input.h, input.w, backend, options)) {
+    : backend_(backend),
+      threads_(options.threads),
+      plan_(make_plan(optimised, input.n, input.h, input.w, backend, options)) {
   std::vector<const std::byte*> packed;
   for (const WeightRequest& request : plan_->weights) {
     weights_.push_back(pack(request, weights));

@@ -13,7 +13,8 @@ namespace resnet::test {
 /// A plan on a host backend with its arena and packed weights, without a model file or a session.
 class PlanRunner {
  public:
-  PlanRunner(const Graph& optimised, const Dims& input, Backend& backend, const PlanOptions& options, const WeightMap& weights);
+  PlanRunner(const Graph& optimised, const Dims& input, Backend& backend, const PlanOptions& options,
+             const WeightMap& weights);
 
   /// Runs once in an arena that was filled with NaN; returns the network's output.
   std::vector<float> run(const std::vector<float>& input);

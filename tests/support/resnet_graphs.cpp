@@ -16,16 +16,11 @@ struct Variant {
 };
 
 constexpr std::array variants{
-    Variant{"resnet18", false, {2, 2, 2, 2}, 1, 64},
-    Variant{"resnet34", false, {3, 4, 6, 3}, 1, 64},
-    Variant{"resnet50", true, {3, 4, 6, 3}, 1, 64},
-    Variant{"resnet101", true, {3, 4, 23, 3}, 1, 64},
-    Variant{"resnet152", true, {3, 8, 36, 3}, 1, 64},
-    Variant{"resnext50_32x4d", true, {3, 4, 6, 3}, 32, 4},
-    Variant{"resnext101_32x8d", true, {3, 4, 23, 3}, 32, 8},
-    Variant{"resnext101_64x4d", true, {3, 4, 23, 3}, 64, 4},
-    Variant{"wide_resnet50_2", true, {3, 4, 6, 3}, 1, 128},
-    Variant{"wide_resnet101_2", true, {3, 4, 23, 3}, 1, 128},
+    Variant{"resnet18", false, {2, 2, 2, 2}, 1, 64},         Variant{"resnet34", false, {3, 4, 6, 3}, 1, 64},
+    Variant{"resnet50", true, {3, 4, 6, 3}, 1, 64},          Variant{"resnet101", true, {3, 4, 23, 3}, 1, 64},
+    Variant{"resnet152", true, {3, 8, 36, 3}, 1, 64},        Variant{"resnext50_32x4d", true, {3, 4, 6, 3}, 32, 4},
+    Variant{"resnext101_32x8d", true, {3, 4, 23, 3}, 32, 8}, Variant{"resnext101_64x4d", true, {3, 4, 23, 3}, 64, 4},
+    Variant{"wide_resnet50_2", true, {3, 4, 6, 3}, 1, 128},  Variant{"wide_resnet101_2", true, {3, 4, 23, 3}, 1, 128},
 };
 
 using Ints = std::vector<std::int64_t>;
@@ -40,11 +35,13 @@ class Builder {
     return name;
   }
 
-  std::string conv(const std::string& name, const std::string& input, std::int64_t C, std::int64_t K, std::int64_t kernel,
-                   std::int64_t stride, std::int64_t groups = 1) {
+  std::string conv(const std::string& name, const std::string& input, std::int64_t C, std::int64_t K,
+                   std::int64_t kernel, std::int64_t stride, std::int64_t groups = 1) {
     const std::int64_t pad = kernel / 2;
     add(name, "conv2d", {input},
-        {{"stride", Ints{stride, stride}}, {"padding", std::string("explicit")}, {"pads", Ints{pad, pad, pad, pad}},
+        {{"stride", Ints{stride, stride}},
+         {"padding", std::string("explicit")},
+         {"pads", Ints{pad, pad, pad, pad}},
          {"groups", groups}});
     weight("weight", name + ".weight", {K, kernel, kernel, C / groups});
     return name;
@@ -101,14 +98,18 @@ std::span<const std::string_view> torchvision_resnets() {
 }
 
 NetworkSpec torchvision_resnet(std::string_view name, std::int64_t size, std::int64_t classes) {
-  const auto v = std::find_if(variants.begin(), variants.end(), [&](const Variant& known) { return known.name == name; });
+  const auto v =
+      std::find_if(variants.begin(), variants.end(), [&](const Variant& known) { return known.name == name; });
   if (v == variants.end()) throw std::out_of_range("no torchvision ResNet is called " + std::string(name));
 
   Builder b;
   b.add("input", "input", {}, {{"channels", std::int64_t{3}}, {"height", size}, {"width", size}});
   std::string x = b.relu("relu", b.batch_norm("bn1", b.conv("conv1", "input", 3, 64, 7, 2), 64));
   x = b.add("maxpool", "max_pool", {x},
-            {{"kernel", Ints{3, 3}}, {"stride", Ints{2, 2}}, {"padding", std::string("explicit")}, {"pads", Ints{1, 1, 1, 1}}});
+            {{"kernel", Ints{3, 3}},
+             {"stride", Ints{2, 2}},
+             {"padding", std::string("explicit")},
+             {"pads", Ints{1, 1, 1, 1}}});
   std::int64_t C = 64;
   for (std::size_t stage = 0; stage < 4; ++stage) {
     const std::int64_t planes = std::int64_t{64} << stage;

@@ -10,8 +10,8 @@ namespace resnet::test {
 
 /// What became of a program.
 struct Outcome {
-  int code = -1;    ///< exit code; -1 when a signal ended it
-  int signal = 0;   ///< the signal that ended it, or 0
+  int code = -1;   ///< exit code; -1 when a signal ended it
+  int signal = 0;  ///< the signal that ended it, or 0
   std::string out, err;
 };
 

@@ -26,7 +26,8 @@ Nodes readers(const Graph& graph, NodeId value) { return consumers(graph)[static
 /// A step that is a function of its operands.
 class FunctionStep final : public Step {
  public:
-  using Function = void (*)(const StepProblem&, std::span<const float* const> in, std::span<float* const> out, float* workspace);
+  using Function = void (*)(const StepProblem&, std::span<const float* const> in, std::span<float* const> out,
+                            float* workspace);
   FunctionStep(const StepProblem& problem, Function function, std::size_t workspace_bytes = 0)
       : problem_(problem), function_(function), workspace_bytes_(workspace_bytes) {}
 
@@ -65,7 +66,8 @@ Nodes match_pair(const Graph& graph, NodeId first) {
   return {first, users[0]};
 }
 
-void run_pair(const StepProblem& problem, std::span<const float* const> in, std::span<float* const> out, float* workspace) {
+void run_pair(const StepProblem& problem, std::span<const float* const> in, std::span<float* const> out,
+              float* workspace) {
   const std::int64_t count = problem.output_descs[0].dims.elements();
   const float* other = in.size() > 1 ? in[1] : in[0];  // x + x has one input
   for (std::int64_t i = 0; i < count; ++i) workspace[i] = in[0][i] + other[i];
@@ -135,7 +137,8 @@ StepDescs reversed_descs(const StepProblem& problem, const DeviceInfo&) {
 // --- conversion
 
 Support converts(const StepProblem& problem, const DeviceInfo&) {
-  if (problem.input_descs[0].dtype != DType::f32 || problem.output_descs[0].dtype != DType::f32) return Support::no("f32 only");
+  if (problem.input_descs[0].dtype != DType::f32 || problem.output_descs[0].dtype != DType::f32)
+    return Support::no("f32 only");
   return Support::yes();
 }
 
@@ -149,7 +152,8 @@ void run_conversion(const StepProblem& problem, std::span<const float* const> in
   std::fill_n(out[0], to.bytes() / sizeof(float), 0.0f);
   for (std::int64_t i = 0; i < positions; ++i) {
     for (std::int64_t c = 0; c < to.dims.c; ++c) {
-      out[0][i * to.channels_in_memory() + channel_place(to, c)] = in[0][i * from.channels_in_memory() + channel_place(from, c)];
+      out[0][i * to.channels_in_memory() + channel_place(to, c)] =
+          in[0][i * from.channels_in_memory() + channel_place(from, c)];
     }
   }
 }
@@ -160,18 +164,24 @@ std::unique_ptr<Step> prepare_single(const StepProblem& problem, const DeviceInf
 
 Nodes match_single(const Graph&, NodeId first) { return {first}; }
 
-StepDescs single_descs(const StepProblem& problem, const DeviceInfo& device) { return reference::loop.descs(problem, device); }
+StepDescs single_descs(const StepProblem& problem, const DeviceInfo& device) {
+  return reference::loop.descs(problem, device);
+}
 
 }  // namespace
 
 namespace entries {
 const Implementation pair{"pair", match_pair, yes, takes<1>, nullptr, nullptr, prepare_pair};
 const Implementation twins{"twins", match_twins, yes, takes<1>, nullptr, nullptr, prepare_twins};
-const Implementation in_place{"in_place", match_one<relu6>, yes, takes<1>, nullptr, must_overwrite, prepare_function<run_over>};
-const Implementation may_alias{"may_alias", match_one<silu>, yes, takes<1>, nullptr, may_overwrite, prepare_function<run_one>};
-const Implementation tiled{"tiled", match_one<leaky_relu>, yes, takes<1>, reversed_descs, nullptr, prepare_function<run_one>};
+const Implementation in_place{"in_place",     match_one<relu6>,          yes, takes<1>, nullptr,
+                              must_overwrite, prepare_function<run_over>};
+const Implementation may_alias{"may_alias",   match_one<silu>,          yes, takes<1>, nullptr,
+                               may_overwrite, prepare_function<run_one>};
+const Implementation tiled{"tiled", match_one<leaky_relu>,    yes, takes<1>, reversed_descs,
+                           nullptr, prepare_function<run_one>};
 const Implementation single{"single", match_single, yes, takes<10>, single_descs, nullptr, prepare_single};
-const Implementation conversion{"conversion", nullptr, converts, takes<2>, nullptr, nullptr, prepare_function<run_conversion>};
+const Implementation conversion{
+    "conversion", nullptr, converts, takes<2>, nullptr, nullptr, prepare_function<run_conversion>};
 }  // namespace entries
 
 }  // namespace resnet::test

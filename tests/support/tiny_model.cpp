@@ -25,7 +25,11 @@ std::vector<std::byte> tiny_model(const TinyModel& options) {
   const std::vector<float> matrix{8, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0, 0}, bias{0, 0, 0, 2};
   ModelToWrite model;
   model.layers = {
-      {"input", "input", {}, {{"channels", std::int64_t{3}}, {"height", std::int64_t{8}}, {"width", std::int64_t{8}}}, {}},
+      {"input",
+       "input",
+       {},
+       {{"channels", std::int64_t{3}}, {"height", std::int64_t{8}}, {"width", std::int64_t{8}}},
+       {}},
       {"conv",
        "conv2d",
        {"input"},

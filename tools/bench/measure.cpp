@@ -71,7 +71,8 @@ Measurement measure(const BenchOptions& options) {
   session.prepare(options.batches.front(), size.height, size.width);
   result.load_ms = milliseconds_since(begin);
 
-  for (const std::int64_t n : options.batches) result.batches.push_back(measure_batch(session, model, options, n, size));
+  for (const std::int64_t n : options.batches)
+    result.batches.push_back(measure_batch(session, model, options, n, size));
   result.device = session.device();
   result.device_reason = session.device_reason();
   result.peak_rss_bytes = peak_rss_bytes();

@@ -36,7 +36,9 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
   app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
       ->capture_default_str()
       ->type_name("NAME");
-  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")->capture_default_str()->type_name("NAME");
+  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")
+      ->capture_default_str()
+      ->type_name("NAME");
   app.add_option("--threads", options.threads, "CPU threads; 0 = physical cores")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();

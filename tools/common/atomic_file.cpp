@@ -81,7 +81,8 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::rewrite_start(std::span<const std::byte> bytes) {
   if (lseek(descriptor_, 0, SEEK_SET) < 0) {
-    if (errno == ESPIPE && temporary_.empty()) throw OutputError("cannot write " + path_ + ": it must be a regular file");
+    if (errno == ESPIPE && temporary_.empty())
+      throw OutputError("cannot write " + path_ + ": it must be a regular file");
     fail("write");
   }
   write(bytes);

@@ -6,8 +6,10 @@ ExitCode exit_code_of(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::image_unsupported:
     case ErrorCode::image_corrupt:
-    case ErrorCode::image_limit: return ExitCode::input_failed;
-    case ErrorCode::invalid_argument: return ExitCode::usage;
+    case ErrorCode::image_limit:
+      return ExitCode::input_failed;
+    case ErrorCode::invalid_argument:
+      return ExitCode::usage;
     case ErrorCode::io:
     case ErrorCode::file_changed:
     case ErrorCode::truncated:
@@ -28,13 +30,16 @@ ExitCode exit_code_of(ErrorCode code) noexcept {
     case ErrorCode::bad_attribute:
     case ErrorCode::bad_graph:
     case ErrorCode::bad_geometry:
-    case ErrorCode::import_failed: return ExitCode::source;
+    case ErrorCode::import_failed:
+      return ExitCode::source;
     case ErrorCode::out_of_memory:
     case ErrorCode::busy:
-    case ErrorCode::internal: return ExitCode::resource;
+    case ErrorCode::internal:
+      return ExitCode::resource;
     case ErrorCode::unsupported:
     case ErrorCode::device_unavailable:
-    case ErrorCode::device_failed: return ExitCode::device;
+    case ErrorCode::device_failed:
+      return ExitCode::device;
   }
   return ExitCode::resource;
 }

@@ -7,13 +7,13 @@ namespace resnet::tools {
 /// What every tool's process ends with; of two causes the larger code (docs/cli.md).
 enum class ExitCode : int {
   ok = 0,
-  input_failed = 1,     ///< some or all inputs failed
-  usage = 2,            ///< unknown option, value out of range, contradiction
-  source = 3,           ///< the model or source file is missing, unreadable or rejected
-  resource = 4,         ///< memory, unwritable output, internal error
-  device = 5,           ///< the device is missing, cannot do what was asked, or failed
-  interrupted = 130,    ///< SIGINT
-  terminated = 143,     ///< SIGTERM
+  input_failed = 1,   ///< some or all inputs failed
+  usage = 2,          ///< unknown option, value out of range, contradiction
+  source = 3,         ///< the model or source file is missing, unreadable or rejected
+  resource = 4,       ///< memory, unwritable output, internal error
+  device = 5,         ///< the device is missing, cannot do what was asked, or failed
+  interrupted = 130,  ///< SIGINT
+  terminated = 143,   ///< SIGTERM
 };
 
 /// The larger of two causes.

@@ -115,8 +115,9 @@ class Expander {
 
 bool is_picture_name(std::string_view path) {
   // Formats that are not decoded are known too: a folder's pictures are reported, never skipped silently.
-  static constexpr std::array<std::string_view, 16> known{".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".bmp",  ".tga", ".gif",
-                                                          ".ppm", ".pgm",  ".tif", ".tiff", ".webp", ".avif", ".heic", ".jp2"};
+  static constexpr std::array<std::string_view, 16> known{".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".bmp",
+                                                          ".tga",  ".gif",  ".ppm",  ".pgm",  ".tif", ".tiff",
+                                                          ".webp", ".avif", ".heic", ".jp2"};
   return std::find(known.begin(), known.end(), extension(path)) != known.end();
 }
 

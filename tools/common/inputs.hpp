@@ -13,11 +13,11 @@ namespace resnet::tools {
 
 /// One thing to classify: a picture file, or one row of an array file.
 struct Input {
-  std::string name;                       ///< as printed: the path, or "x.npy[3]" for a row of several
+  std::string name;  ///< as printed: the path, or "x.npy[3]" for a row of several
   std::string path;
-  std::shared_ptr<const NpyReader> array; ///< null for a picture
+  std::shared_ptr<const NpyReader> array;  ///< null for a picture
   std::int64_t row = 0;
-  std::string failure;                    ///< not empty: it cannot be used, and why
+  std::string failure;  ///< not empty: it cannot be used, and why
 };
 
 /// The extensions that a directory is searched for, lower case, with the dot.

@@ -142,9 +142,7 @@ std::uint64_t little_endian(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-std::size_t npy_type_size(NpyType type) noexcept {
-  return type == NpyType::f32 ? 4 : type == NpyType::f64 ? 8 : 1;
-}
+std::size_t npy_type_size(NpyType type) noexcept { return type == NpyType::f32 ? 4 : type == NpyType::f64 ? 8 : 1; }
 
 std::int64_t NpyHeader::elements() const {
   std::int64_t product = 1;

@@ -11,11 +11,11 @@ namespace resnet::tools {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, Precision>, 6> precisions{{{"fp32", Precision::fp32},
-                                                                             {"tf32", Precision::tf32},
-                                                                             {"fp16", Precision::fp16},
-                                                                             {"bf16", Precision::bf16},
-                                                                             {"int8", Precision::int8},
-                                                                             {"fp8", Precision::fp8}}};
+                                                                            {"tf32", Precision::tf32},
+                                                                            {"fp16", Precision::fp16},
+                                                                            {"bf16", Precision::bf16},
+                                                                            {"int8", Precision::int8},
+                                                                            {"fp8", Precision::fp8}}};
 
 /// The whole text as a decimal number without sign, or -1.
 std::int64_t number(std::string_view text) {

@@ -7,8 +7,8 @@
 
 namespace resnet::tools {
 
-/// The text with control characters as \xNN and bytes that are no UTF-8 as U+FFFD: names come from files, and a terminal
-/// obeys escape sequences.
+/// The text with control characters as \xNN and bytes that are no UTF-8 as U+FFFD: names come from files, and a
+/// terminal obeys escape sequences.
 std::string printable(std::string_view text);
 
 /// The text with bytes that are no UTF-8 as U+FFFD, for JSON.

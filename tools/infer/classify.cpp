@@ -34,7 +34,8 @@ SessionOptions session_options(const InferOptions& options) {
 
 /// The size of the first tensor, where it is known before anything is decoded.
 std::optional<Size> first_size(const std::vector<Input>& inputs, const std::optional<Preprocess>& preprocess) {
-  const auto first = std::find_if(inputs.begin(), inputs.end(), [](const Input& input) { return input.failure.empty(); });
+  const auto first =
+      std::find_if(inputs.begin(), inputs.end(), [](const Input& input) { return input.failure.empty(); });
   if (first == inputs.end()) return std::nullopt;
   if (first->array) return Size{first->array->header().shape[2], first->array->header().shape[3]};
   return fixed_size(preprocess.value());
@@ -89,12 +90,11 @@ class Run {
     // Pictures are decoded while the session reads and packs its weights.
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const int threads = options_.threads > 0 ? std::min(options_.threads, cores) : cores;
-    Prefetcher prefetcher(inputs_.size(), static_cast<std::size_t>(2 * batch), threads, [this](std::size_t index) {
-      return load_input(inputs_[index], preprocess_, options_.exif);
-    });
+    Prefetcher prefetcher(inputs_.size(), static_cast<std::size_t>(2 * batch), threads,
+                          [this](std::size_t index) { return load_input(inputs_[index], preprocess_, options_.exif); });
     Session session(model_, session_options(options_));
-    // A CPU session that has all cores runs slower with a decoder on one of them than the decoder gains: every step ends
-    // with a barrier. It decodes between its runs; all other sessions during them too.
+    // A CPU session that has all cores runs slower with a decoder on one of them than the decoder gains: every step
+    // ends with a barrier. It decodes between its runs; all other sessions during them too.
     const bool on_cpu = !session.device().starts_with("cuda");
     const int beside_run = on_cpu ? cores - threads : threads;
     if (const auto size = first_size(inputs_, preprocess_)) prepare(session, batch, *size);
@@ -117,9 +117,7 @@ class Run {
 
  private:
   /// Nobody reads the results any more and no array is wanted: the rest would be work for nothing.
-  bool finished() const {
-    return (taken_ == inputs_.size() && !carried_) || (out_.closed() && !saved_.any());
-  }
+  bool finished() const { return (taken_ == inputs_.size() && !carried_) || (out_.closed() && !saved_.any()); }
 
   /// Reads the weights. A size that does not suit the network is reported with the inputs that have it.
   static void prepare(Session& session, std::int64_t n, const Size& size) {

@@ -90,7 +90,8 @@ Prefetcher::~Prefetcher() {
 void Prefetcher::work() {
   std::unique_lock guard(lock_);
   for (;;) {
-    changed_.wait(guard, [&] { return stop_ || started_ == count_ || (started_ < taken_ + ahead_ && loading_ < limit_); });
+    changed_.wait(guard,
+                  [&] { return stop_ || started_ == count_ || (started_ < taken_ + ahead_ && loading_ < limit_); });
     if (stop_ || started_ == count_) return;
     const std::size_t index = started_++;
     ++loading_;

@@ -23,7 +23,7 @@ struct LoadedInput {
   std::vector<float> values;  ///< 1 x H x W x C in `layout`
   std::int64_t h = 0, w = 0, c = 0;
   Layout layout = Layout::nhwc;
-  std::string failure;        ///< not empty: the input failed
+  std::string failure;  ///< not empty: the input failed
   ExitCode code = ExitCode::ok;
 };
 

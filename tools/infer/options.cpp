@@ -70,7 +70,9 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
       ->capture_default_str()
       ->type_name("NAME");
-  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")->capture_default_str()->type_name("NAME");
+  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")
+      ->capture_default_str()
+      ->type_name("NAME");
   app.add_option("--threads", options.threads, "CPU threads; 0 = physical cores")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
@@ -81,7 +83,8 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   app.add_flag("--exif", options.exif, "Rotate pictures by their EXIF orientation");
   app.add_option("--save-output", options.save_output, "Write the network's own output, N x K, untouched")
       ->type_name("FILE.npy");
-  app.add_option("--save-input", options.save_input, "Write the tensor that was fed, N x C x H x W")->type_name("FILE.npy");
+  app.add_option("--save-input", options.save_input, "Write the tensor that was fed, N x C x H x W")
+      ->type_name("FILE.npy");
   app.add_option("--save", save, "Write a layer's values, N x C x H x W; may be repeated")
       ->type_name("LAYER=FILE.npy")
       ->allow_extra_args(false);

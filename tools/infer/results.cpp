@@ -60,10 +60,18 @@ ResultPrinter::ResultPrinter(Format format, StandardOutput& out, RunFacts facts)
 
 void ResultPrinter::add(std::string_view input, std::span<const Prediction> top) {
   switch (format_) {
-    case Format::text: out_.write(result_text(input, top)); break;
-    case Format::json: out_.write((first_ ? "\n " : ",\n ") + result_json(input, top, facts_)); break;
-    case Format::jsonl: out_.write(result_json(input, top, facts_) + "\n"); break;
-    case Format::csv: out_.write(result_csv(input, top)); break;
+    case Format::text:
+      out_.write(result_text(input, top));
+      break;
+    case Format::json:
+      out_.write((first_ ? "\n " : ",\n ") + result_json(input, top, facts_));
+      break;
+    case Format::jsonl:
+      out_.write(result_json(input, top, facts_) + "\n");
+      break;
+    case Format::csv:
+      out_.write(result_csv(input, top));
+      break;
   }
   first_ = false;
 }

@@ -35,7 +35,8 @@ std::vector<float> nchw_values(const ConstTensorView& t) {
   for (std::int64_t n = 0; n < t.n; ++n) {
     for (std::int64_t c = 0; c < t.c; ++c) {
       for (std::int64_t p = 0; p < t.h * t.w; ++p) {
-        const std::int64_t from = t.layout == Layout::nchw ? (n * t.c + c) * t.h * t.w + p : (n * t.h * t.w + p) * t.c + c;
+        const std::int64_t from =
+            t.layout == Layout::nchw ? (n * t.c + c) * t.h * t.w + p : (n * t.h * t.w + p) * t.c + c;
         out[to++] = load(t.data, t.dtype, static_cast<std::size_t>(from));
       }
     }

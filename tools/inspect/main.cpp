@@ -29,4 +29,6 @@ ExitCode inspect(int argc, char** argv) {
 }  // namespace
 }  // namespace resnet::tools
 
-int main(int argc, char** argv) { return resnet::tools::run_tool("resnet_inspect", argc, argv, resnet::tools::inspect); }
+int main(int argc, char** argv) {
+  return resnet::tools::run_tool("resnet_inspect", argc, argv, resnet::tools::inspect);
+}

@@ -63,16 +63,17 @@ std::string layers(const Json& model) {
 
 std::string plan(const Json& plan) {
   const auto& input = plan.at("input").as_array();
-  std::string text = "\nPlan for " + std::to_string(input.at(0).as_int()) + " x " + shape_text(plan.at("input")).substr(
-                         std::to_string(input.at(0).as_int()).size() + 1) + " on " + plan.at("device").as_string() +
-                     " (" + printable(plan.at("device_reason").as_string()) + "), " +
+  std::string text = "\nPlan for " + std::to_string(input.at(0).as_int()) + " x " +
+                     shape_text(plan.at("input")).substr(std::to_string(input.at(0).as_int()).size() + 1) + " on " +
+                     plan.at("device").as_string() + " (" + printable(plan.at("device_reason").as_string()) + "), " +
                      plan.at("precision").as_string() + ", " + std::to_string(plan.at("threads").as_int()) +
                      " threads\n";
   Table table({"step", "implementation", "output", ">estimate us", ">workspace"});
   for (const auto& step : plan.at("steps").as_array()) {
     const Json* detail = step.find("detail");
     std::string implementation = step.at("implementation").as_string();
-    if (detail && detail->is_string() && !detail->as_string().empty()) implementation += " (" + detail->as_string() + ")";
+    if (detail && detail->is_string() && !detail->as_string().empty())
+      implementation += " (" + detail->as_string() + ")";
     const Json& output = step.at("output");
     const std::int64_t workspace = step.at("workspace_bytes").as_int();
     table.row({joined(step.at("layers")), printable(implementation), inline_text(output),
@@ -126,8 +127,8 @@ Json inspection(const std::string& model_json, const std::string& session_json) 
 }
 
 std::string inspection_text(const std::string& path, const Json& inspection, bool graph) {
-  std::string text = summary(path, inspection) + layers(inspection) + plan(inspection.at("plan")) +
-                     memory(inspection.at("memory"));
+  std::string text =
+      summary(path, inspection) + layers(inspection) + plan(inspection.at("plan")) + memory(inspection.at("memory"));
   if (graph) text += graph_text(inspection.at("plan").at("graph"));
   return text;
 }

@@ -13,7 +13,8 @@ Support check_layout(const ValueDesc& desc) {
 
 Support supports(const StepProblem& problem, const DeviceInfo&) {
   const ValueDesc &from = problem.input_descs[0], &to = problem.output_descs[0];
-  if (from.dtype != DType::f32 && from.dtype != DType::u8) return Support::no("reads f32 and u8, not " + std::string(to_string(from.dtype)));
+  if (from.dtype != DType::f32 && from.dtype != DType::u8)
+    return Support::no("reads f32 and u8, not " + std::string(to_string(from.dtype)));
   if (to.dtype != DType::f32) return Support::no("writes f32, not " + std::string(to_string(to.dtype)));
   if (from.dims != to.dims) return Support::no("sizes differ");
   if (const Support layout = check_layout(from); !layout) return layout;
@@ -79,7 +80,9 @@ class ConvertStep final : public Step {
   std::byte* target_ = nullptr;
 };
 
-std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) { return std::make_unique<ConvertStep>(problem); }
+std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) {
+  return std::make_unique<ConvertStep>(problem);
+}
 
 }  // namespace
 

@@ -136,7 +136,9 @@ class LoopStep final : public Step {
   ReferenceEpilogue<float> epilogue_;
 };
 
-std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) { return std::make_unique<LoopStep>(problem); }
+std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) {
+  return std::make_unique<LoopStep>(problem);
+}
 
 }  // namespace
 

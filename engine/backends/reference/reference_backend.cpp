@@ -43,6 +43,8 @@ std::span<const Implementation* const> reference_entries() { return ordered_list
 
 const Implementation& reference_conversion() { return reference::convert; }
 
-std::shared_ptr<Backend> make_reference_backend(std::string_view name) { return std::make_shared<ReferenceBackend>(name); }
+std::shared_ptr<Backend> make_reference_backend(std::string_view name) {
+  return std::make_shared<ReferenceBackend>(name);
+}
 
 }  // namespace resnet

@@ -21,7 +21,8 @@ std::vector<NodeId> match(const Graph& graph, NodeId first) {
 Support supports(const StepProblem& problem, const DeviceInfo&) {
   const ValueDesc& in = problem.input_descs[0];
   if (!keeps_bytes(problem.node(), in.dims)) return Support::no("the order of the bytes changes");
-  if (in.layout != LayoutId::nhwc || in.channels_in_memory() != in.dims.c) return Support::no("the input is not plain NHWC");
+  if (in.layout != LayoutId::nhwc || in.channels_in_memory() != in.dims.c)
+    return Support::no("the input is not plain NHWC");
   return Support::yes();
 }
 

@@ -42,8 +42,8 @@ class RESNET_ENGINE_API Model {
   const std::optional<Preprocess>& preprocess() const;
   const std::string& path() const;
 
-  /// Layers, shapes at the default input size, parameters (total, trainable, non_trainable), MACs and provenance as JSON.
-  /// Documented in docs/cli.md under resnet_inspect.
+  /// Layers, shapes at the default input size, parameters (total, trainable, non_trainable), MACs and provenance as
+  /// JSON. Documented in docs/cli.md under resnet_inspect.
   std::string describe_json() const;
 
   const std::shared_ptr<const detail::ModelState>& state() const { return state_; }

@@ -1,8 +1,9 @@
 /* C interface of resnet-engine. No exception crosses it; every call that can fail returns a status.
  *
- * A status is 0 (RNE_OK) or the number of a resnet::ErrorCode (resnet_engine/error.hpp lists them). The text of the last
- * failure on the calling thread is rne_last_error(). Objects are opaque; models may be used by any number of threads at
- * once, a session by one thread at a time (a second one gets status 2, busy). A null object gives status 1. */
+ * A status is 0 (RNE_OK) or the number of a resnet::ErrorCode (resnet_engine/error.hpp lists them). The text of the
+ * last failure on the calling thread is rne_last_error(). Objects are opaque; models may be used by any number of
+ * threads at once, a session by one thread at a time (a second one gets status 2, busy). A null object gives status 1.
+ */
 #ifndef RESNET_ENGINE_H
 #define RESNET_ENGINE_H
 
@@ -48,8 +49,8 @@ RNE_API const char* rne_model_label(const rne_model* model, int64_t index);
 
 /* Makes a session. device: "auto", "cpu", "cuda", "cuda:N", "reference". precision: "fp32", "bf16" ... threads: 0 for
  * all physical cores. The model may be freed before the session. */
-RNE_API rne_status rne_session_create(const rne_model* model, const char* device, const char* precision, int32_t threads,
-                                      rne_session** session);
+RNE_API rne_status rne_session_create(const rne_model* model, const char* device, const char* precision,
+                                      int32_t threads, rne_session** session);
 RNE_API void rne_session_free(rne_session* session);
 
 /* Runs n pictures of height x width x channels; writes n x output_size floats. Host memory. */

@@ -25,10 +25,11 @@ enum class Retain : std::uint8_t {
 };
 
 struct SessionOptions {
-  std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:N" or "reference"; only "auto" falls back, and says why
+  std::string device =
+      "auto";  ///< "auto", "cpu", "cuda", "cuda:N" or "reference"; only "auto" falls back, and says why
   Precision precision = Precision::fp32;
   std::map<std::string, Precision> layer_precision = {};  ///< overrides per source layer name
-  int threads = 0;                                   ///< CPU threads; 0 = physical cores
+  int threads = 0;                                        ///< CPU threads; 0 = physical cores
   bool deterministic = false;  ///< also independent of batch size and of the position in the batch
   Retain retain = Retain::none;
   std::vector<std::string> retain_names = {};
@@ -55,7 +56,8 @@ class RESNET_ENGINE_API Session {
   /// @throws Error invalid_argument on wrong shapes or types, busy, bad_geometry when the layers refuse the size
   void run(const ConstTensorView& input, const TensorView& output);
 
-  /// A value kept by SessionOptions::retain from the last run: float32, NHWC, host memory. Valid until the next call. @throws Error invalid_argument with the nearest retained name
+  /// A value kept by SessionOptions::retain from the last run: float32, NHWC, host memory. Valid until the next call.
+  /// @throws Error invalid_argument with the nearest retained name
   ConstTensorView retained(const std::string& name) const;
   std::vector<std::string> retained_names() const;
 
@@ -82,7 +84,8 @@ struct Prediction {
   std::string label;
 };
 
-/// The `k` best classes of one output row, best first, ties by lower index. Softmax is applied where the model has none.
+/// The `k` best classes of one output row, best first, ties by lower index. Softmax is applied where the model has
+/// none.
 RESNET_ENGINE_API std::vector<Prediction> top_k(const Model& model, std::span<const float> output_row, int k);
 
 }  // namespace resnet

@@ -90,7 +90,8 @@ TEST(AtomicFile, NamesThePathAndTheReasonWhenItCannotBeWritten) {
     }
     return "no error";
   };
-  EXPECT_EQ(message(folder / "missing/out"), "cannot write " + (folder / "missing/out") + ": No such file or directory");
+  EXPECT_EQ(message(folder / "missing/out"),
+            "cannot write " + (folder / "missing/out") + ": No such file or directory");
   EXPECT_EQ(message(folder.path()), "cannot write " + folder.path() + ": it is a directory");
   EXPECT_EQ(message(""), "an output file has an empty name");
   EXPECT_EQ(folder.entries(), 0u);

@@ -22,7 +22,8 @@ TEST(ExitCode, TellsAPictureAModelTheMemoryAndTheDeviceApart) {
 }
 
 TEST(ExitCode, IsNeverOkForAnError) {
-  for (int code = static_cast<int>(ErrorCode::invalid_argument); code <= static_cast<int>(ErrorCode::internal); ++code) {
+  for (int code = static_cast<int>(ErrorCode::invalid_argument); code <= static_cast<int>(ErrorCode::internal);
+       ++code) {
     const int exit_code = static_cast<int>(exit_code_of(static_cast<ErrorCode>(code)));
     EXPECT_TRUE(exit_code >= 1 && exit_code <= 5) << to_string(static_cast<ErrorCode>(code));
   }

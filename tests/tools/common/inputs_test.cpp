@@ -37,8 +37,10 @@ TEST(ExpandInputs, TakesThePicturesOfADirectoryAndBelowSortedByPath) {
   const ScratchFolder folder;
   std::filesystem::create_directories(folder / "b");
   std::filesystem::create_directories(folder / ".hidden");
-  for (const char* name : {"c.PNG", "a.jpg", "b/x.jpeg", "notes.txt", ".a.jpg", ".hidden/z.jpg"}) write_text(folder / name, "");
-  EXPECT_EQ(names({folder.path()}), (std::vector<std::string>{folder / "a.jpg", folder / "b/x.jpeg", folder / "c.PNG"}));
+  for (const char* name : {"c.PNG", "a.jpg", "b/x.jpeg", "notes.txt", ".a.jpg", ".hidden/z.jpg"})
+    write_text(folder / name, "");
+  EXPECT_EQ(names({folder.path()}),
+            (std::vector<std::string>{folder / "a.jpg", folder / "b/x.jpeg", folder / "c.PNG"}));
 }
 
 TEST(ExpandInputs, SaysThatADirectoryHoldsNothing) {

@@ -75,7 +75,8 @@ TEST(NpyHeader, RefusesAFileOfTheWrongSize) {
   constexpr std::string_view dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
   EXPECT_EQ(refusal(file_text(dictionary, 7)), ErrorCode::truncated);
   EXPECT_EQ(refusal(file_text(dictionary, 9)), ErrorCode::trailing_bytes);
-  EXPECT_EQ(refusal(file_text("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2), }", 4)), ErrorCode::trailing_bytes);
+  EXPECT_EQ(refusal(file_text("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2), }", 4)),
+            ErrorCode::trailing_bytes);
 }
 
 TEST(NpyHeader, RefusesEveryPrefixOfAFile) {
@@ -86,13 +87,13 @@ TEST(NpyHeader, RefusesEveryPrefixOfAFile) {
 }
 
 TEST(NpyHeader, RefusesMalformedDictionaries) {
-  for (const char* text :
-       {"", "{}", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x", "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
-        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 'x'}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "{'descr': '<f4",
-        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "__import__('os')"}) {
+  for (const char* text : {"", "{}", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
+                           "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x",
+                           "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
+                           "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}",
+                           "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 'x'}",
+                           "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "{'descr': '<f4",
+                           "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "__import__('os')"}) {
     EXPECT_EQ(refusal(file_text(text, 4)), ErrorCode::bad_header) << text;
   }
 }

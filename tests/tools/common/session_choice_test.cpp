@@ -8,15 +8,18 @@ namespace resnet::tools {
 namespace {
 
 TEST(SessionChoice, KnowsEveryPrecisionByItsName) {
-  for (const auto precision : {Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16, Precision::int8, Precision::fp8}) {
+  for (const auto precision :
+       {Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16, Precision::int8, Precision::fp8}) {
     EXPECT_EQ(parse_precision(to_string(precision)), precision);
   }
   EXPECT_THROW(parse_precision("float"), UsageError);
 }
 
 TEST(SessionChoice, ChecksTheFormOfADeviceName) {
-  for (const char* name : {"auto", "cpu", "cuda", "cuda:0", "cuda:15", "reference"}) EXPECT_NO_THROW(check_device_name(name)) << name;
-  for (const char* name : {"", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1x", "cpu:0", "CUDA", "cuda:99999999999999999999"}) {
+  for (const char* name : {"auto", "cpu", "cuda", "cuda:0", "cuda:15", "reference"})
+    EXPECT_NO_THROW(check_device_name(name)) << name;
+  for (const char* name :
+       {"", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1x", "cpu:0", "CUDA", "cuda:99999999999999999999"}) {
     EXPECT_THROW(check_device_name(name), UsageError) << name;
   }
 }

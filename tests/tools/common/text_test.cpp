@@ -15,10 +15,10 @@ TEST(Text, ShowsControlCharactersInsteadOfObeyingThem) {
 
 TEST(Text, ReplacesBytesThatAreNoUtf8) {
   EXPECT_EQ(to_utf8("caf\xE9"), "caf\xEF\xBF\xBD");
-  EXPECT_EQ(to_utf8("\xC0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD");                          // overlong
-  EXPECT_EQ(to_utf8("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");          // surrogate
-  EXPECT_EQ(to_utf8("\xF4\x90\x80\x80").size(), 12u);                                  // beyond U+10FFFF
-  EXPECT_EQ(to_utf8("\xE2\x82"), "\xEF\xBF\xBD\xEF\xBF\xBD");                          // cut off
+  EXPECT_EQ(to_utf8("\xC0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD");                  // overlong
+  EXPECT_EQ(to_utf8("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");  // surrogate
+  EXPECT_EQ(to_utf8("\xF4\x90\x80\x80").size(), 12u);                          // beyond U+10FFFF
+  EXPECT_EQ(to_utf8("\xE2\x82"), "\xEF\xBF\xBD\xEF\xBF\xBD");                  // cut off
   EXPECT_EQ(to_utf8("a\nb"), "a\nb");
 }
 

@@ -95,7 +95,8 @@ TEST_F(Infer, PrintsAnObjectPerLine) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const std::size_t end = outcome.out.find('\n');
   EXPECT_EQ(parse_json(outcome.out.substr(0, end), "line 1").at("input").as_string(), red);
-  EXPECT_EQ(parse_json(outcome.out.substr(end + 1, outcome.out.size() - end - 2), "line 2").at("input").as_string(), green);
+  EXPECT_EQ(parse_json(outcome.out.substr(end + 1, outcome.out.size() - end - 2), "line 2").at("input").as_string(),
+            green);
 }
 
 TEST_F(Infer, PrintsCsvWithQuotedFields) {
@@ -161,8 +162,8 @@ TEST_F(Infer, RunsPicturesOfDifferentSizesInTheirOwnShapes) {
   write_text(wide, bmp(4, 20, {0, 255, 0}));
   const auto outcome = infer({red, wide, blue, "--top", "1"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_EQ(outcome.out, red + "\n   99.69%  red\n" + wide + "\n   99.69%  green\n" + blue +
-                             "\n   99.69%  blue, the \"sky\"\n");
+  EXPECT_EQ(outcome.out,
+            red + "\n   99.69%  red\n" + wide + "\n   99.69%  green\n" + blue + "\n   99.69%  blue, the \"sky\"\n");
 }
 
 TEST_F(Infer, SavesTheOutputUntouched) {
@@ -186,7 +187,8 @@ TEST_F(Infer, GivesTheSameBitsForTheTensorThatItSaved) {
 }
 
 TEST_F(Infer, SavesALayerInChannelsFirstOrder) {
-  const auto outcome = infer({green, "--save", "conv=" + (folder / "conv.npy"), "--save", "pool=" + (folder / "pool.npy")});
+  const auto outcome =
+      infer({green, "--save", "conv=" + (folder / "conv.npy"), "--save", "pool=" + (folder / "pool.npy")});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(NpyReader(folder / "conv.npy").header().shape, (std::vector<std::int64_t>{1, 3, 8, 8}));
   const auto values = all_values(folder / "conv.npy");
@@ -323,7 +325,8 @@ TEST_F(Infer, StopsQuietlyWhenNobodyReadsOn) {
 
 TEST_F(Infer, CompletesItsArraysWhenNobodyReadsOn) {
   write_tensor(folder / "many.npy", many, 3, 8, 0.5f);
-  Process process(command({folder / "many.npy", "--format", "jsonl", "--batch", "1", "--save-output", folder / "out.npy"}));
+  Process process(
+      command({folder / "many.npy", "--format", "jsonl", "--batch", "1", "--save-output", folder / "out.npy"}));
   process.read_line();
   process.close_stdout();
   EXPECT_EQ(process.wait().code, 0);
@@ -344,7 +347,8 @@ TEST_F(Infer, LeavesNoHalfFileWhenItIsInterrupted) {
     write_text(out, "old content");
     const std::size_t before = folder.entries();
     Process process(command({"@" + list, "--save-output", out}));
-    for (int i = 0; i < 10000 && folder.entries() == before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 10000 && folder.entries() == before; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ASSERT_EQ(folder.entries(), before + 1) << "the temporary file";
     process.send(signal);
     const auto outcome = process.wait();

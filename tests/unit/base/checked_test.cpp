@@ -41,7 +41,11 @@ TEST(ParallelFor, RunsEveryTaskOnceAndRethrows) {
   std::vector<std::atomic<int>> counts(1000);
   parallel_for(counts.size(), 4, [&](std::size_t i) { counts[i]++; });
   for (const auto& count : counts) EXPECT_EQ(count, 1);
-  EXPECT_THROW(parallel_for(100, 4, [](std::size_t i) { if (i == 50) throw std::runtime_error("x"); }), std::runtime_error);
+  EXPECT_THROW(parallel_for(100, 4,
+                            [](std::size_t i) {
+                              if (i == 50) throw std::runtime_error("x");
+                            }),
+               std::runtime_error);
 }
 
 TEST(DeviceInfo, SeesAtLeastOneCore) {

@@ -31,7 +31,8 @@ TEST(Json, RefusesDuplicateKeysAtAnyDepth) {
 }
 
 TEST(Json, RefusesWhatIsNotJson) {
-  for (const char* text : {"", "{", "{\"a\":}", "[1,]", "{} x", "nul", "\"\xff\"", "[01]", "['a']", "NaN", "{\"a\" 1}"}) {
+  for (const char* text :
+       {"", "{", "{\"a\":}", "[1,]", "{} x", "nul", "\"\xff\"", "[01]", "['a']", "NaN", "{\"a\" 1}"}) {
     EXPECT_EQ(error_of(text), ErrorCode::bad_header) << text;
   }
 }

@@ -1,8 +1,8 @@
 // One case per rule of docs/format.md: exact error code, a message that names the place, quickly and in little memory.
 #include <gtest/gtest.h>
 
-#include <ctime>
 #include <cstring>
+#include <ctime>
 
 #include "golden/golden_model.hpp"
 #include "unit/model/allocation_meter.hpp"

@@ -49,8 +49,10 @@ Implementation entry() {
           [](const StepProblem&, const DeviceInfo&) -> double { return current.entries[index].us; },
           [](const StepProblem& problem, const DeviceInfo&) {
             StepDescs descs;
-            for (const auto& desc : problem.input_descs) descs.inputs.push_back(in_layout(desc, current.entries[index].in));
-            for (const auto& desc : problem.output_descs) descs.outputs.push_back(in_layout(desc, current.entries[index].out));
+            for (const auto& desc : problem.input_descs)
+              descs.inputs.push_back(in_layout(desc, current.entries[index].in));
+            for (const auto& desc : problem.output_descs)
+              descs.outputs.push_back(in_layout(desc, current.entries[index].out));
             return descs;
           },
           nullptr,
@@ -72,13 +74,21 @@ const Implementation conversion{"conversion",
 
 Graph random_graph(Random& random) {
   std::vector<LayerSpec> layers{
-      {"n0", "input", {}, {{"channels", std::int64_t{4}}, {"height", std::int64_t{2}}, {"width", std::int64_t{2}}}, {}}};
+      {"n0",
+       "input",
+       {},
+       {{"channels", std::int64_t{4}}, {"height", std::int64_t{2}}, {"width", std::int64_t{2}}},
+       {}}};
   const int count = 2 + below(random, 6);
   for (int i = 1; i <= count; ++i) {
     // Mostly near inputs: long chains with some branches.
     const auto input = [&] { return "n" + std::to_string(std::max(0, i - 1 - below(random, 3))); };
     const bool two = below(random, 2) == 0;
-    layers.push_back({"n" + std::to_string(i), two ? "add" : "relu", two ? std::vector{input(), input()} : std::vector{input()}, {}, {}});
+    layers.push_back({"n" + std::to_string(i),
+                      two ? "add" : "relu",
+                      two ? std::vector{input(), input()} : std::vector{input()},
+                      {},
+                      {}});
   }
   return build_graph(std::move(layers), "n" + std::to_string(count), {});
 }
@@ -88,13 +98,15 @@ Case random_case(Random& random, const Graph& graph) {
   made.conversion_us = below(random, 6);
   const auto layout = [&] { return below(random, 2) == 0 ? LayoutId::nhwc : LayoutId::first_opaque; };
   // A single entry for every node, so that some cover exists.
-  for (NodeId node = 1; node < graph.size(); ++node) made.entries[static_cast<std::size_t>(made.count++)] = {{node}, 1 + below(random, 20), layout(), layout()};
+  for (NodeId node = 1; node < graph.size(); ++node)
+    made.entries[static_cast<std::size_t>(made.count++)] = {{node}, 1 + below(random, 20), layout(), layout()};
   const int sets = 1 + below(random, max_entries - made.count);
   for (int i = 0; i < sets; ++i) {
     std::set<NodeId> nodes;
     const int size = 1 + below(random, 3);
     for (int k = 0; k < size; ++k) nodes.insert(1 + below(random, graph.size() - 1));
-    made.entries[static_cast<std::size_t>(made.count++)] = {{nodes.begin(), nodes.end()}, 1 + below(random, 20), layout(), layout()};
+    made.entries[static_cast<std::size_t>(made.count++)] = {
+        {nodes.begin(), nodes.end()}, 1 + below(random, 20), layout(), layout()};
   }
   return made;
 }

@@ -73,12 +73,14 @@ TEST(Plan, RunsSetsOfSeveralNodesAliasesAndPrivateLayouts) {
             "twins(ab) pair(cd) conversion(d) tiled(e) conversion(e) in_place(f) may_alias(g) single(h) single(p)");
   const auto input = input_values();
   EXPECT_LT(relative_error(runner.run(input), interpret_output(network(), {}, input_dims, input)), 1e-6);
-  EXPECT_LT(relative_error(runner.run(input), interpret_output(network(), {}, input_dims, input)), 1e-6) << "second run";
+  EXPECT_LT(relative_error(runner.run(input), interpret_output(network(), {}, input_dims, input)), 1e-6)
+      << "second run";
 }
 
 TEST(Plan, GivesValuesInsideASetNoMemory) {
   TestBackend fused{&entries::pair, &entries::single}, single{&entries::single};
-  const Graph graph = small_graph({{"c", "add", {"x", "x"}}, {"d", "relu", {"c"}}, {"p", "global_avg_pool", {"d"}}}, "p", 4, 4, 8);
+  const Graph graph =
+      small_graph({{"c", "add", {"x", "x"}}, {"d", "relu", {"c"}}, {"p", "global_avg_pool", {"d"}}}, "p", 4, 4, 8);
   const std::size_t value = 4 * 4 * 8 * sizeof(float);
   const auto plan = make_plan(graph, 1, 4, 4, fused, {});
   ASSERT_EQ(text(*plan), "pair(cd) single(p)");
@@ -89,7 +91,9 @@ TEST(Plan, GivesValuesInsideASetNoMemory) {
 }
 
 TEST(Plan, CountsAnOverwrittenValueOnce) {
-  const Graph graph = small_graph({{"a", "relu", {"x"}}, {"g", "silu", {"a"}}, {"r", "relu", {"g"}}, {"p", "global_avg_pool", {"r"}}}, "p", 4, 4, 8);
+  const Graph graph =
+      small_graph({{"a", "relu", {"x"}}, {"g", "silu", {"a"}}, {"r", "relu", {"g"}}, {"p", "global_avg_pool", {"r"}}},
+                  "p", 4, 4, 8);
   TestBackend backend{&entries::may_alias, &entries::single};
   const auto plan = make_plan(graph, 1, 4, 4, backend, {});
   const auto& silu = plan->memory[step_of(*plan, "g")];
@@ -107,7 +111,8 @@ TEST(Plan, DoesNotLetAWishOverwriteAValueThatIsReadLater) {
 
 TEST(Plan, KeepsTheInputUntilItsLastReaderAndTheOutputToTheEnd) {
   TestBackend backend{&entries::single};
-  const Graph graph = small_graph({{"a", "relu", {"x"}}, {"b", "silu", {"a"}}, {"c", "add", {"b", "x"}}, {"d", "relu", {"c"}}}, "d");
+  const Graph graph =
+      small_graph({{"a", "relu", {"x"}}, {"b", "silu", {"a"}}, {"c", "add", {"b", "x"}}, {"d", "relu", {"c"}}}, "d");
   const auto plan = make_plan(graph, 1, 4, 4, backend, {});
   EXPECT_EQ(plan->input.first_step, 0);
   EXPECT_EQ(plan->input.last_step, 2);
@@ -143,7 +148,8 @@ TEST(Plan, RetainsNamedValuesAndStopsSetsThere) {
   const auto input = input_values();
   runner.run(input);
   const Values exact = interpret(network(), {}, input_dims, input);
-  for (const std::string name : {"c", "e"}) EXPECT_LT(relative_error(runner.retained(name), exact.at(name)), 1e-6) << name;
+  for (const std::string name : {"c", "e"})
+    EXPECT_LT(relative_error(runner.retained(name), exact.at(name)), 1e-6) << name;
   EXPECT_EQ(runner.plan().retained.size(), 2u);
 }
 
@@ -163,9 +169,10 @@ TEST(Plan, NamesTheNearestLayerForAnUnknownRetainName) {
 TEST(Plan, NamesTheValueThatAbsorbedARetainName) {
   // The pass fuses b into a's node unless it is told to keep a: here it was not.
   RandomNetwork net;
-  net.layers = {{"x", "input", {}, {{"channels", std::int64_t{2}}, {"height", std::int64_t{2}}, {"width", std::int64_t{2}}}, {}},
-                {"conv", "conv2d", {"x"}, {}, {{"weight", "w"}}},
-                {"act", "relu", {"conv"}, {}, {}}};
+  net.layers = {
+      {"x", "input", {}, {{"channels", std::int64_t{2}}, {"height", std::int64_t{2}}, {"width", std::int64_t{2}}}, {}},
+      {"conv", "conv2d", {"x"}, {}, {{"weight", "w"}}},
+      {"act", "relu", {"conv"}, {}, {}}};
   net.tensors = {{"w", {DType::f32, {2, 1, 1, 2}}}};
   const Graph fused = optimise(build_graph(net.layers, "act", net.tensors), {});
   TestBackend backend{&entries::single};
@@ -209,9 +216,10 @@ TEST(DescribePlan, ListsStepsRefusalsAndMemory) {
   EXPECT_EQ(pair.at("output").as_string(), "2x4x4x6 f32");
   EXPECT_EQ(pair.at("workspace_bytes").as_int(), 2 * 4 * 4 * 6 * 4);
   EXPECT_EQ(pair.find("converts"), nullptr);
-  EXPECT_EQ(pair.at("refusals").dump(),
-            "[{\"implementation\":\"single\",\"reason\":\"takes 10 us for c; the cheapest cover has c + d in 1 us\"},"
-            "{\"implementation\":\"single\",\"reason\":\"d: takes 10 us for d; the cheapest cover has c + d in 1 us\"}]");
+  EXPECT_EQ(
+      pair.at("refusals").dump(),
+      "[{\"implementation\":\"single\",\"reason\":\"takes 10 us for c; the cheapest cover has c + d in 1 us\"},"
+      "{\"implementation\":\"single\",\"reason\":\"d: takes 10 us for d; the cheapest cover has c + d in 1 us\"}]");
 
   EXPECT_EQ(steps[0].at("output").as_string(), "2x4x4x6 f32, 2x4x4x6 f32") << "two outputs";
   EXPECT_EQ(steps[2].at("converts").as_string(), "d");

@@ -39,8 +39,8 @@ void expect_valid(const std::vector<Lifetime>& lives, const MemoryPlan& plan, in
     ASSERT_LE(plan.offsets[i] + lives[i].bytes, plan.arena_bytes) << "block " << i << " reaches outside the arena";
     for (std::size_t j = 0; j < i; ++j) {
       const bool in_time = lives[i].first <= lives[j].last && lives[j].first <= lives[i].last;
-      const bool in_memory = plan.offsets[i] < plan.offsets[j] + lives[j].bytes &&
-                             plan.offsets[j] < plan.offsets[i] + lives[i].bytes;
+      const bool in_memory =
+          plan.offsets[i] < plan.offsets[j] + lives[j].bytes && plan.offsets[j] < plan.offsets[i] + lives[i].bytes;
       ASSERT_FALSE(in_time && in_memory) << "blocks " << i << " and " << j << " are live together and share memory";
     }
   }
@@ -65,7 +65,8 @@ TEST(MemoryPlanner, StaysNearTheLowerBoundForRandomLifetimes) {
   for (int round = 0; round < 100; ++round) {
     const auto lives = random_lifetimes(random, 50, 40);
     const auto plan = plan_memory(lives);
-    EXPECT_LE(static_cast<double>(plan.arena_bytes), 1.25 * static_cast<double>(plan.lower_bound_bytes)) << "round " << round;
+    EXPECT_LE(static_cast<double>(plan.arena_bytes), 1.25 * static_cast<double>(plan.lower_bound_bytes))
+        << "round " << round;
   }
 }
 

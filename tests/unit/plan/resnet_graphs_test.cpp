@@ -1,10 +1,10 @@
+#include "support/resnet_graphs.hpp"
+
 #include <gtest/gtest.h>
 
 #include <map>
 #include <set>
 #include <string>
-
-#include "support/resnet_graphs.hpp"
 
 namespace resnet::test {
 namespace {
@@ -12,8 +12,8 @@ namespace {
 TEST(ResnetGraphs, HaveTorchvisionsNumberOfParameters) {
   // torchvision's documented "num_params" of each weight set
   const std::map<std::string_view, std::int64_t> documented{
-      {"resnet18", 11689512},        {"resnet34", 21797672},        {"resnet50", 25557032},
-      {"resnet101", 44549160},       {"resnet152", 60192808},       {"resnext50_32x4d", 25028904},
+      {"resnet18", 11689512},         {"resnet34", 21797672},         {"resnet50", 25557032},
+      {"resnet101", 44549160},        {"resnet152", 60192808},        {"resnext50_32x4d", 25028904},
       {"resnext101_32x8d", 88791336}, {"resnext101_64x4d", 83455272}, {"wide_resnet50_2", 68883240},
       {"wide_resnet101_2", 126886696}};
   ASSERT_EQ(torchvision_resnets().size(), documented.size());
@@ -32,7 +32,8 @@ TEST(ResnetGraphs, HaveTorchvisionsNumberOfParameters) {
 TEST(ResnetGraphs, NameEveryLayerOnce) {
   for (const auto name : torchvision_resnets()) {
     std::set<std::string> names;
-    for (const auto& layer : torchvision_resnet(name).layers) EXPECT_TRUE(names.insert(layer.name).second) << layer.name;
+    for (const auto& layer : torchvision_resnet(name).layers)
+      EXPECT_TRUE(names.insert(layer.name).second) << layer.name;
   }
 }
 

@@ -75,10 +75,16 @@ TEST(Selection, BreaksTiesByTheOrderOfTheList) {
 TEST(Selection, FindsTheCheapestCoverWhereTheBestFirstStepMisleads) {
   const Graph graph = chain();
   // Node by node, head (3 us for two nodes) beats everything at a; but then c costs 10.
-  const Implementation head{"head", [](const Graph& g, NodeId first) { return g.node(first).name == "a" ? Nodes{1, 2} : Nodes{}; },
-                            yes, takes<3>, nullptr, nullptr, nullptr};
-  const Implementation tail{"tail", [](const Graph& g, NodeId first) { return g.node(first).name == "b" ? Nodes{2, 3} : Nodes{}; },
-                            yes, takes<1>, nullptr, nullptr, nullptr};
+  const Implementation head{
+      "head",  [](const Graph& g, NodeId first) { return g.node(first).name == "a" ? Nodes{1, 2} : Nodes{}; },
+      yes,     takes<3>,
+      nullptr, nullptr,
+      nullptr};
+  const Implementation tail{
+      "tail",  [](const Graph& g, NodeId first) { return g.node(first).name == "b" ? Nodes{2, 3} : Nodes{}; },
+      yes,     takes<1>,
+      nullptr, nullptr,
+      nullptr};
   const auto one = single<10>("one");
   const auto steps = select(graph, {&head, &tail, &one});
   EXPECT_EQ(text(steps), "one(a) tail(bc)");
@@ -100,11 +106,17 @@ TEST(Selection, LetsAMeasuredTimeOverrideTheEstimate) {
 
 TEST(Selection, KeepsTheReasonOfEveryRefusal) {
   const Graph graph = chain();
-  const Implementation picky{"picky", each,
+  const Implementation picky{"picky",
+                             each,
                              [](const StepProblem& problem, const DeviceInfo&) {
-                               return problem.input_descs[0].dims.c % 16 == 0 ? Support::yes() : Support::no("c must be a multiple of 16, is 8");
+                               return problem.input_descs[0].dims.c % 16 == 0
+                                          ? Support::yes()
+                                          : Support::no("c must be a multiple of 16, is 8");
                              },
-                             takes<1>, nullptr, nullptr, nullptr};
+                             takes<1>,
+                             nullptr,
+                             nullptr,
+                             nullptr};
   const auto one = single<10>("one");
   const auto steps = select(graph, {&picky, &one});
   for (const auto& step : steps) EXPECT_EQ(reason(step, "picky"), "c must be a multiple of 16, is 8");
@@ -112,10 +124,15 @@ TEST(Selection, KeepsTheReasonOfEveryRefusal) {
 
 TEST(Selection, NamesLayerAndRefusalsWhereNothingFits) {
   const Graph graph = chain();
-  const Implementation never{"never", each, [](const StepProblem& p, const DeviceInfo&) {
+  const Implementation never{"never",
+                             each,
+                             [](const StepProblem& p, const DeviceInfo&) {
                                return p.node().name == "b" ? Support::no("no sigmoid unit") : Support::yes();
                              },
-                             takes<1>, nullptr, nullptr, nullptr};
+                             takes<1>,
+                             nullptr,
+                             nullptr,
+                             nullptr};
   try {
     select(graph, {&never});
     FAIL() << "b has no entry";
@@ -128,8 +145,11 @@ TEST(Selection, NamesLayerAndRefusalsWhereNothingFits) {
 
 TEST(Selection, SaysSoWhereNoEntryKnowsTheOp) {
   const Graph graph = chain();
-  const Implementation other{"other", [](const Graph& g, NodeId first) { return g.node(first).name != "c" ? Nodes{first} : Nodes{}; },
-                             yes, takes<1>, nullptr, nullptr, nullptr};
+  const Implementation other{
+      "other", [](const Graph& g, NodeId first) { return g.node(first).name != "c" ? Nodes{first} : Nodes{}; },
+      yes,     takes<1>,
+      nullptr, nullptr,
+      nullptr};
   try {
     select(graph, {&other});
     FAIL() << "c has no entry";
@@ -156,8 +176,12 @@ TEST(Selection, RefusesASetAroundALayerOutsideIt) {
 
 TEST(Selection, NeverLetsTwoSetsWaitForEachOther) {
   // a -> c, b -> d: {a, d} and {b, c} are fine alone; together each needs the other first.
-  const Graph graph = small_graph(
-      {{"a", "relu", {"x"}}, {"b", "sigmoid", {"x"}}, {"c", "silu", {"a"}}, {"d", "relu6", {"b"}}, {"e", "add", {"c", "d"}}}, "e");
+  const Graph graph = small_graph({{"a", "relu", {"x"}},
+                                   {"b", "sigmoid", {"x"}},
+                                   {"c", "silu", {"a"}},
+                                   {"d", "relu6", {"b"}},
+                                   {"e", "add", {"c", "d"}}},
+                                  "e");
   const Implementation outer{"outer", exactly<1, 4>, yes, takes<1>, nullptr, nullptr, nullptr};
   const Implementation inner{"inner", exactly<2, 3>, yes, takes<2>, nullptr, nullptr, nullptr};
   const auto one = single<10>("one");
@@ -196,7 +220,8 @@ std::vector<AliasRule> over_first_input(const StepProblem&) { return {{0, 0, tru
 TEST(Selection, TakesTheNextEntryWhereARequiredAliasIsIllegal) {
   const Implementation in_place{"in_place", each, yes, takes<1>, nullptr, over_first_input, nullptr};
   const auto one = single<10>("one");
-  const Graph graph = small_graph({{"a", "relu", {"x"}}, {"b", "sigmoid", {"a"}}, {"c", "silu", {"b"}}, {"d", "add", {"c", "b"}}}, "d");
+  const Graph graph =
+      small_graph({{"a", "relu", {"x"}}, {"b", "sigmoid", {"a"}}, {"c", "silu", {"b"}}, {"d", "add", {"c", "b"}}}, "d");
   const auto steps = select(graph, {&in_place, &one});
   EXPECT_EQ(text(steps), "one(a) in_place(b) one(c) in_place(d)");
   EXPECT_EQ(reason(steps[0], "in_place"), "must write over the network's input");
@@ -212,7 +237,8 @@ TEST(Selection, TakesTheNextEntryWhereARequiredAliasHasAnotherSize) {
   const Graph graph = small_graph({{"a", "relu", {"x"}}, {"p", "global_avg_pool", {"a"}}}, "p");
   const Implementation in_place{"in_place", each, yes, takes<1>, nullptr, over_first_input, nullptr};
   const auto one = single<10>("one");
-  EXPECT_EQ(reason(select(graph, {&in_place, &one})[1], "in_place"), "must write over a, which has another size than the output");
+  EXPECT_EQ(reason(select(graph, {&in_place, &one})[1], "in_place"),
+            "must write over a, which has another size than the output");
 }
 
 /// Takes problems of one precision, inputs in its type only.
@@ -276,7 +302,8 @@ TEST(Selection, CountsConversionsIntoTheCost) {
 }
 
 TEST(Selection, ConvertsAValueOnceForAllItsReaders) {
-  const Graph graph = small_graph({{"a", "relu", {"x"}}, {"b", "sigmoid", {"a"}}, {"c", "silu", {"a"}}, {"d", "add", {"b", "c"}}}, "d");
+  const Graph graph =
+      small_graph({{"a", "relu", {"x"}}, {"b", "sigmoid", {"a"}}, {"c", "silu", {"a"}}, {"d", "add", {"b", "c"}}}, "d");
   const auto only = [](const Graph& g, NodeId first) {
     const auto& name = g.node(first).name;
     return name == "b" || name == "c" ? Nodes{first} : Nodes{};
@@ -287,7 +314,8 @@ TEST(Selection, ConvertsAValueOnceForAllItsReaders) {
   const Implementation reads_tiles{"reads_tiles", only, yes, takes<1>, from_blocked, nullptr, nullptr};
   const Implementation reorder{"reorder", nullptr, yes, takes<2>, nullptr, nullptr, nullptr};
   const auto one = single<10>("one");
-  EXPECT_EQ(text(select(graph, {&reads_tiles, &one}, {}, &reorder)), "one(a) reorder(a) reads_tiles(b) reads_tiles(c) one(d)");
+  EXPECT_EQ(text(select(graph, {&reads_tiles, &one}, {}, &reorder)),
+            "one(a) reorder(a) reads_tiles(b) reads_tiles(c) one(d)");
 }
 
 TEST(Selection, LeavesAnEntryOutWhoseLayoutNothingConverts) {
@@ -320,15 +348,15 @@ TEST(Selection, MakesRetainedValuesReadable) {
   const Implementation reorder{"reorder", nullptr, yes, takes<2>, nullptr, nullptr, nullptr};
   PlanOptions options;
   options.retain_names = {"a"};
-  EXPECT_EQ(text(select(graph, {&tiled}, options, &reorder)), "reorder(x) tiled(a) reorder(a) tiled(b) tiled(c) reorder(c)");
+  EXPECT_EQ(text(select(graph, {&tiled}, options, &reorder)),
+            "reorder(x) tiled(a) reorder(a) tiled(b) tiled(c) reorder(c)");
 }
 
-TEST(Selection, NeedsNoStepWhereTheOutputIsTheInput) {
-  EXPECT_TRUE(select(small_graph({}, "x"), {}).empty());
-}
+TEST(Selection, NeedsNoStepWhereTheOutputIsTheInput) { EXPECT_TRUE(select(small_graph({}, "x"), {}).empty()); }
 
 TEST(ProblemText, IsTheSameForEqualWorkUnderOtherNames) {
-  const Graph graph = small_graph({{"a", "relu", {"x"}}, {"b", "relu", {"a"}}, {"c", "sigmoid", {"b"}}, {"d", "add", {"c", "b"}}}, "d");
+  const Graph graph =
+      small_graph({{"a", "relu", {"x"}}, {"b", "relu", {"a"}}, {"c", "sigmoid", {"b"}}, {"d", "add", {"c", "b"}}}, "d");
   const auto one = single<1>("one");
   const auto steps = select(graph, {&one});
   EXPECT_EQ(problem_text(steps[0].problem), problem_text(steps[1].problem));
@@ -336,7 +364,8 @@ TEST(ProblemText, IsTheSameForEqualWorkUnderOtherNames) {
   PlanOptions bf16;
   bf16.precision = Precision::bf16;
   const Implementation cast{"cast", nullptr, yes, takes<1>, nullptr, nullptr, nullptr};
-  EXPECT_NE(problem_text(steps[0].problem), problem_text(select(graph, {&one}, bf16, &cast)[0].problem)) << "another precision";
+  EXPECT_NE(problem_text(steps[0].problem), problem_text(select(graph, {&one}, bf16, &cast)[0].problem))
+      << "another precision";
 }
 
 }  // namespace

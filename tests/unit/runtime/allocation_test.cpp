@@ -1,9 +1,8 @@
-#include "support/allocation_counter.hpp"
-
 #include <gtest/gtest.h>
 
 #include "model/model_file.hpp"
 #include "resnet_engine/session.hpp"
+#include "support/allocation_counter.hpp"
 #include "support/random_model.hpp"
 
 namespace resnet {
@@ -17,9 +16,7 @@ TEST(Allocations, ARunMakesNoneOfOursAndTheLibrarysStaySmallAndConstant) {
   Session session(Model::load(directory.file("net.rne")), options);
   const auto x = test::random_values(2 * 64 * 64 * 3, 2);
   std::vector<float> y(20);
-  const auto run = [&] {
-    session.run({x.data(), 2, 64, 64, 3}, {y.data(), 2, 1, 1, 10});
-  };
+  const auto run = [&] { session.run({x.data(), 2, 64, 64, 3}, {y.data(), 2, 1, 1, 10}); };
   run();
   test::reset_allocations();
   run();

@@ -21,7 +21,8 @@ class SessionTest : public ::testing::TestWithParam<const char*> {
  protected:
   static void SetUpTestSuite() {
     directory = new test::TemporaryDirectory;
-    write_file_atomically(directory->file("net.rne"), test::random_model(test::torchvision_resnet("resnet18", 64, 10), 1));
+    write_file_atomically(directory->file("net.rne"),
+                          test::random_model(test::torchvision_resnet("resnet18", 64, 10), 1));
   }
   static void TearDownTestSuite() { delete directory; }
 
@@ -31,8 +32,8 @@ class SessionTest : public ::testing::TestWithParam<const char*> {
     options.device = device;
     return options;
   }
-  static std::vector<float> run(Session& session, const std::vector<float>& x, std::int64_t n, std::int64_t h, std::int64_t w,
-                                Layout layout = Layout::nhwc) {
+  static std::vector<float> run(Session& session, const std::vector<float>& x, std::int64_t n, std::int64_t h,
+                                std::int64_t w, Layout layout = Layout::nhwc) {
     std::vector<float> y(static_cast<std::size_t>(n) * 10, std::nanf(""));
     session.run({x.data(), n, h, w, 3, DType::f32, layout}, {y.data(), n, 1, 1, 10});
     return y;
@@ -213,7 +214,8 @@ TEST_F(SessionTest, RefusesWhatItCannotDoAndStaysUsable) {
   EXPECT_EQ(code({x.data(), 1, 64, 64, 4}, good), ErrorCode::invalid_argument);
   EXPECT_EQ(code({x.data(), 0, 64, 64, 3}, good), ErrorCode::invalid_argument);
   EXPECT_EQ(code({x.data(), 1, 64, 64, 3, DType::f64}, good), ErrorCode::invalid_argument);
-  EXPECT_EQ(code({x.data(), 1, 64, 64, 3, DType::f32, Layout::nhwc, MemoryKind::device}, good), ErrorCode::invalid_argument);
+  EXPECT_EQ(code({x.data(), 1, 64, 64, 3, DType::f32, Layout::nhwc, MemoryKind::device}, good),
+            ErrorCode::invalid_argument);
   EXPECT_EQ(code({x.data(), 1, 64, 64, 3}, {y.data(), 1, 1, 1, 9}), ErrorCode::invalid_argument);
   EXPECT_EQ(code({x.data(), 1, 64, 64, 3}, {y.data(), 1, 1, 1, 10, DType::f16}), ErrorCode::invalid_argument);
   EXPECT_EQ(run(session, x, 1, 64, 64), expected);
@@ -221,7 +223,9 @@ TEST_F(SessionTest, RefusesWhatItCannotDoAndStaysUsable) {
 
 TEST_F(SessionTest, RefusesUnknownDevicesAndPrecisions) {
   const Model model = load();
-  const auto code = [&](const SessionOptions& options) { return error_of([&] { Session session(model, options); }).code(); };
+  const auto code = [&](const SessionOptions& options) {
+    return error_of([&] { Session session(model, options); }).code();
+  };
   EXPECT_EQ(code(on("gpu")), ErrorCode::invalid_argument);
   EXPECT_EQ(code(on("cuda:x")), ErrorCode::invalid_argument);
   EXPECT_EQ(code(on("cpu:1")), ErrorCode::invalid_argument);
