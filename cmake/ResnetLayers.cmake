@@ -33,8 +33,8 @@ function(resnet_test)
   list(TRANSFORM arg_LAYERS PREPEND resnet_)
   target_link_libraries(${arg_NAME} PRIVATE ${arg_LAYERS} resnet_all_objects resnet_flags ${arg_LIBRARIES}
                         GTest::gtest GTest::gtest_main Threads::Threads)
-  # Tests are compiled more often than they run for long.
-  target_compile_options(${arg_NAME} PRIVATE $<$<CONFIG:Release>:-O1>)
+  # Tests are compiled more often than they run for long. Under a sanitizer what they call is optimised, they are not.
+  target_compile_options(${arg_NAME} PRIVATE $<$<CONFIG:Release>:-O1> $<$<BOOL:${RESNET_SANITIZED}>:-O0>)
   target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   target_compile_definitions(${arg_NAME} PRIVATE RESNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              RESNET_BIN_DIR="${CMAKE_BINARY_DIR}/bin"
