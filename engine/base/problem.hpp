@@ -7,7 +7,8 @@
 namespace resnet {
 
 /// Activation functions. relu6 = min(max(x, 0), 6); leaky_relu = x < 0 ? alpha x : x; sigmoid = 1 / (1 + e^-x);
-/// hard_sigmoid = min(max(alpha x + beta, 0), 1); silu = x sigmoid(x). NaN stays NaN in all of them.
+/// hard_sigmoid = min(max(alpha x + beta, 0), 1); silu = x sigmoid(x). NaN stays NaN in the reference loops; a library
+/// may return a limit of the range for it.
 enum class ActivationKind : std::uint8_t { none, relu, relu6, leaky_relu, sigmoid, hard_sigmoid, silu };
 
 struct Activation {

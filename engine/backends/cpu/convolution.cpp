@@ -190,9 +190,8 @@ std::unique_ptr<Step> prepare_convolution(const StepProblem& problem, bool into_
       operands.push_back({DNNL_ARG_BIAS, bias, Source::weight, weights.size()});
       weights.push_back(channel_request(stages, K, false));
     }
-    return std::make_unique<PrimitiveStep>(Convolution(primitive), std::move(operands),
-                                           primitive.scratchpad_desc().get_size(), std::move(weights),
-                                           primitive.impl_info_str());
+    return std::make_unique<PrimitiveStep>(Convolution(primitive), operands, primitive.scratchpad_desc().get_size(),
+                                           std::move(weights), primitive.impl_info_str());
   });
 }
 

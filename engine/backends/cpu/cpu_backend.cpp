@@ -31,9 +31,8 @@ std::unique_ptr<Step> prepare_reorder(const StepProblem& problem, const DeviceIn
     const auto from = to_dnnl(problem.input_descs[0]), to = to_dnnl(problem.output_descs[0]);
     const dnnl::reorder::primitive_desc primitive(cpu_engine(), from, cpu_engine(), to, attributes({}));
     std::vector<Operand> operands{{DNNL_ARG_FROM, from, Source::input, 0}, {DNNL_ARG_TO, to, Source::output, 0}};
-    return std::make_unique<PrimitiveStep>(dnnl::reorder(primitive), std::move(operands),
-                                           primitive.scratchpad_desc().get_size(), std::vector<WeightRequest>{},
-                                           "reorder");
+    return std::make_unique<PrimitiveStep>(dnnl::reorder(primitive), operands, primitive.scratchpad_desc().get_size(),
+                                           std::vector<WeightRequest>{}, "reorder");
   });
 }
 

@@ -91,9 +91,8 @@ std::unique_ptr<Step> make_step(const StepProblem& problem, const DenseForm& for
     operands.push_back({DNNL_ARG_BIAS, bias, Source::weight, 1});
     weights.push_back(channel_request(stages, channels, false));
   }
-  return std::make_unique<PrimitiveStep>(Primitive(primitive), std::move(operands),
-                                         primitive.scratchpad_desc().get_size(), std::move(weights),
-                                         primitive.impl_info_str());
+  return std::make_unique<PrimitiveStep>(Primitive(primitive), operands, primitive.scratchpad_desc().get_size(),
+                                         std::move(weights), primitive.impl_info_str());
 }
 
 std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo&) {

@@ -41,9 +41,8 @@ std::unique_ptr<Step> make_binary(const StepProblem& problem, dnnl::algorithm al
   const dnnl::binary::primitive_desc primitive({algorithm, first, second, target}, attributes(ops), cpu_engine());
   operands.push_back({DNNL_ARG_SRC_0, first, Source::input, 0});
   operands.push_back({DNNL_ARG_DST, target, Source::output, 0});
-  return std::make_unique<PrimitiveStep>(dnnl::binary(primitive), std::move(operands),
-                                         primitive.scratchpad_desc().get_size(), std::move(weights),
-                                         primitive.impl_info_str());
+  return std::make_unique<PrimitiveStep>(dnnl::binary(primitive), operands, primitive.scratchpad_desc().get_size(),
+                                         std::move(weights), primitive.impl_info_str());
 }
 
 Support supports_binary(const StepProblem& problem, const DeviceInfo& device) {
@@ -80,7 +79,7 @@ std::unique_ptr<Step> prepare_scale_shift(const StepProblem& problem, const Devi
     const auto channels = static_cast<std::size_t>(C);
     std::vector<WeightRequest> weights{channel_request(stages, channels, true),
                                        channel_request(stages, channels, false)};
-    return make_binary(problem, dnnl::algorithm::binary_mul, per_channel, std::move(operands), std::move(weights), ops);
+    return make_binary(problem, dnnl::algorithm::binary_mul, per_channel, operands, std::move(weights), ops);
   });
 }
 
@@ -113,7 +112,7 @@ std::unique_ptr<Step> prepare_activation(const StepProblem& problem, const Devic
     const dnnl::eltwise_forward::primitive_desc primitive(
         {dnnl::prop_kind::forward_inference, algorithm, desc, alpha, beta}, attributes(rest), cpu_engine());
     std::vector<Operand> operands{{DNNL_ARG_SRC, desc, Source::input, 0}, {DNNL_ARG_DST, desc, Source::output, 0}};
-    return std::make_unique<PrimitiveStep>(dnnl::eltwise_forward(primitive), std::move(operands),
+    return std::make_unique<PrimitiveStep>(dnnl::eltwise_forward(primitive), operands,
                                            primitive.scratchpad_desc().get_size(), std::vector<WeightRequest>{},
                                            primitive.impl_info_str());
   });
@@ -139,7 +138,7 @@ std::unique_ptr<Step> prepare_softmax(const StepProblem& problem, const DeviceIn
     const dnnl::softmax_forward::primitive_desc primitive({dnnl::prop_kind::forward_inference, desc, 1}, attributes({}),
                                                           cpu_engine());
     std::vector<Operand> operands{{DNNL_ARG_SRC, desc, Source::input, 0}, {DNNL_ARG_DST, desc, Source::output, 0}};
-    return std::make_unique<PrimitiveStep>(dnnl::softmax_forward(primitive), std::move(operands),
+    return std::make_unique<PrimitiveStep>(dnnl::softmax_forward(primitive), operands,
                                            primitive.scratchpad_desc().get_size(), std::vector<WeightRequest>{},
                                            primitive.impl_info_str());
   });

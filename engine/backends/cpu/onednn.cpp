@@ -123,29 +123,31 @@ std::string describe(const memory::desc& desc) {
   return text;
 }
 
-PrimitiveStep::PrimitiveStep(dnnl::primitive primitive, std::vector<Operand> operands, std::size_t workspace_bytes,
+PrimitiveStep::PrimitiveStep(dnnl::primitive primitive, std::span<const Operand> operands, std::size_t workspace_bytes,
                              std::vector<WeightRequest> weights, std::string detail)
     : primitive_(std::move(primitive)),
-      operands_(std::move(operands)),
       workspace_bytes_(workspace_bytes),
       weights_(std::move(weights)),
       detail_(std::move(detail)) {
+  for (const Operand& operand : operands) add(operand);
   if (workspace_bytes_ > 0) {
     const memory::desc scratch({static_cast<memory::dim>(workspace_bytes_)}, memory::data_type::u8,
                                memory::format_tag::a);
-    operands_.push_back({DNNL_ARG_SCRATCHPAD, scratch, Source::workspace, 0});
-  }
-  for (const Operand& operand : operands_) {
-    memories_.emplace_back(operand.desc, cpu_engine(), nullptr);
-    arguments_.push_back({operand.argument, memories_.back().get()});
+    add({DNNL_ARG_SCRATCHPAD, scratch, Source::workspace, 0});
   }
 }
 
+void PrimitiveStep::add(const Operand& operand) {
+  places_.push_back({operand.source, operand.index});
+  memories_.emplace_back(operand.desc, cpu_engine(), nullptr);
+  arguments_.push_back({operand.argument, memories_.back().get()});
+}
+
 void PrimitiveStep::bind(const StepBuffers& buffers) {
-  for (std::size_t i = 0; i < operands_.size(); ++i) {
-    const std::size_t index = operands_[i].index;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    const std::size_t index = places_[i].index;
     const std::byte* address = nullptr;
-    switch (operands_[i].source) {
+    switch (places_[i].source) {
       case Source::input:
         address = buffers.inputs[index];
         break;

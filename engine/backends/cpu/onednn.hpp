@@ -84,7 +84,7 @@ struct Operand {
 /// One primitive with all its arguments made ahead. run() is one library call.
 class PrimitiveStep final : public Step {
  public:
-  PrimitiveStep(dnnl::primitive primitive, std::vector<Operand> operands, std::size_t workspace_bytes,
+  PrimitiveStep(dnnl::primitive primitive, std::span<const Operand> operands, std::size_t workspace_bytes,
                 std::vector<WeightRequest> weights, std::string detail);
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::span<const WeightRequest> weights() const override { return weights_; }
@@ -93,8 +93,15 @@ class PrimitiveStep final : public Step {
   std::string detail() const override { return detail_; }
 
  private:
+  void add(const Operand& operand);
+
+  /// An operand without its descriptor, which its memory object holds too: a kilobyte each, in every session.
+  struct Place {
+    Source source;
+    std::size_t index;
+  };
   dnnl::primitive primitive_;
-  std::vector<Operand> operands_;
+  std::vector<Place> places_;
   std::vector<dnnl::memory> memories_;
   std::vector<dnnl_exec_arg_t> arguments_;
   std::size_t workspace_bytes_;

@@ -57,7 +57,7 @@ std::unique_ptr<Step> prepare_pool(const StepProblem& problem, const PoolProblem
                                                            after},
                                                           attributes({}), cpu_engine());
     std::vector<Operand> operands{{DNNL_ARG_SRC, source, Source::input, 0}, {DNNL_ARG_DST, target, Source::output, 0}};
-    return std::make_unique<PrimitiveStep>(dnnl::pooling_forward(primitive), std::move(operands),
+    return std::make_unique<PrimitiveStep>(dnnl::pooling_forward(primitive), operands,
                                            primitive.scratchpad_desc().get_size(), std::vector<WeightRequest>{},
                                            primitive.impl_info_str());
   });

@@ -149,7 +149,7 @@ class WinogradStep final : public Step {
     std::vector<Operand> operands{{DNNL_ARG_SRC, source, Source::input, 0},
                                   {DNNL_ARG_DST, target, Source::output, 0},
                                   {DNNL_ARG_WEIGHTS, primitive.weights_desc(), Source::weight, 0}};
-    return {std::make_unique<PrimitiveStep>(dnnl::convolution_forward(primitive), std::move(operands),
+    return {std::make_unique<PrimitiveStep>(dnnl::convolution_forward(primitive), operands,
                                             primitive.scratchpad_desc().get_size(), std::vector<WeightRequest>{},
                                             primitive.impl_info_str()),
             primitive.weights_desc(), primitive.impl_info_str()};

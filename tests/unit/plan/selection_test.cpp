@@ -192,6 +192,30 @@ TEST(Selection, NeverLetsTwoSetsWaitForEachOther) {
   EXPECT_EQ(reason(steps[0], "inner"), "together with another chosen step it would wait for itself");
 }
 
+TEST(Selection, SeesACycleThroughASetThatEndedBefore) {
+  // a -> c, b -> d, e -> f: {a, f}, {b, c} and {d, e} wait for each other in a ring. {b, c} has ended when {d, e}
+  // begins.
+  const Graph graph = small_graph({{"a", "relu", {"x"}},
+                                   {"b", "sigmoid", {"x"}},
+                                   {"c", "silu", {"a"}},
+                                   {"d", "relu6", {"b"}},
+                                   {"e", "relu", {"x"}},
+                                   {"f", "silu", {"e"}},
+                                   {"g", "add", {"c", "d"}},
+                                   {"h", "add", {"f", "g"}}},
+                                  "h");
+  const Implementation longest{"longest", exactly<1, 6>, yes, takes<1>, nullptr, nullptr, nullptr};
+  const Implementation ended{"ended", exactly<2, 3>, yes, takes<2>, nullptr, nullptr, nullptr};
+  const Implementation late{"late", exactly<4, 5>, yes, takes<3>, nullptr, nullptr, nullptr};
+  const auto one = single<10>("one");
+  const auto steps = select(graph, {&longest, &ended, &late, &one});
+  EXPECT_EQ(text(steps), "one(e) longest(af) ended(bc) one(d) one(g) one(h)");
+  const auto d =
+      std::find_if(steps.begin(), steps.end(), [](const ChosenStep& step) { return step.problem.nodes == Nodes{4}; });
+  ASSERT_NE(d, steps.end());
+  EXPECT_EQ(reason(*d, "late"), "together with another chosen step it would wait for itself");
+}
+
 TEST(Selection, KeepsARetainedValueOutOfASet) {
   const Graph graph = chain();
   const Implementation pair{"pair", exactly<1, 2>, yes, takes<1>, nullptr, nullptr, nullptr};
