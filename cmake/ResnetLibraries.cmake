@@ -66,7 +66,10 @@ resnet_found("libzip" "${RESNET_HAVE_LIBZIP}" "resnet_convert does not read PyTo
 
 if(RESNET_CUDA)
   find_package(CUDAToolkit QUIET)
-  resnet_found("CUDA toolkit" "${CUDAToolkit_VERSION}" "no CUDA backend")
+  if(NOT CUDAToolkit_FOUND)
+    set(CUDAToolkit_VERSION "not found either")
+  endif()
+  resnet_found("CUDA backend" "" "this version has none, the CPU backend is built (CUDA toolkit: ${CUDAToolkit_VERSION})")
 else()
   resnet_found("CUDA" "" "switched off (-DRESNET_CUDA=ON or the preset cuda)")
 endif()

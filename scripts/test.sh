@@ -116,12 +116,15 @@ if [ "$mode" = all ]; then
   stage tsan tsan_stage
   stage clang-build configure_and_build release build-clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang --
   stage clang run_ctest build-clang -LE 'long|slow'
-  # A minute on top of replaying what is committed; a longer run keeps its corpus in build-fuzz/corpus.
+  # A minute each on top of replaying what is committed; longer runs keep their corpora in build-fuzz.
   stage fuzz-build configure_and_build release build-fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang \
     -DRESNET_FUZZ=ON -DRESNET_SANITIZE=address,undefined,fuzzer-no-link -- header_fuzz
-  mkdir -p build-fuzz/corpus
-  stage fuzz build-fuzz/tests/header_fuzz -dict=tests/fuzz/header.dict -rss_limit_mb=512 -timeout=5 -max_total_time=60 \
-    -print_final_stats=1 build-fuzz/corpus tests/golden/v1
+  stage fuzz-build cmake --build build-fuzz --target convert_pickle_fuzz
+  mkdir -p build-fuzz/corpus build-fuzz/pickle-corpus
+  stage fuzz-header build-fuzz/tests/header_fuzz -dict=tests/fuzz/header.dict -rss_limit_mb=512 -timeout=5 \
+    -max_total_time=60 -print_final_stats=1 build-fuzz/corpus tests/golden/v1
+  stage fuzz-pickle build-fuzz/tests/convert_pickle_fuzz -rss_limit_mb=512 -timeout=5 -max_total_time=60 \
+    -print_final_stats=1 build-fuzz/pickle-corpus tests/golden/pickle
   stage format scripts/format.sh --check
   bench_smoke() { build/bin/resnet_bench -m models/digits.rne --batch 1,8 --layers; }
   stage bench bench_smoke

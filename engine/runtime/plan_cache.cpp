@@ -48,7 +48,8 @@ ReadyPlan& PlanCache::get(std::int64_t n, std::int64_t h, std::int64_t w) {
       return plans_.front();
     }
   }
-  // Nothing changes before the new plan is complete, so a failure leaves the session as it was.
+  // Nothing changes before the new plan is complete. Where the arena cannot grow, the session is left without plans and
+  // makes them anew at its next run.
   ReadyPlan ready = make(n, h, w);
   reserve(ready.plan->arena.arena_bytes);
   bind_plan(*ready.plan, arena_->data(), ready.weights);

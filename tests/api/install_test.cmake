@@ -1,9 +1,9 @@
 # Installs, moves the tree, then builds and runs the README's example against it through find_package and pkg-config.
 function(must)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
   if(NOT status EQUAL 0)
     list(JOIN ARGN " " command)
-    message(FATAL_ERROR "${command}\nended with ${status}\n${output}")
+    message(FATAL_ERROR "${command}\nended with ${status}\n${output}${errors}")
   endif()
   set(output "${output}" PARENT_SCOPE)
 endfunction()

@@ -156,6 +156,16 @@ TEST_F(SessionMisuse, RetainedValuesNeedARunAndAWish) {
   EXPECT_NE(text.find("\"pool\""), std::string::npos) << text;
 }
 
+TEST_F(SessionMisuse, AProfileOverwritesWhatWasRetained) {
+  Session session = make({.retain = Retain::names, .retain_names = {"pool"}});
+  session.run(in(), out());
+  EXPECT_EQ(session.retained("pool").c, 3);
+  session.profile(1);
+  EXPECT_EQ(refusal([&] { session.retained("pool"); }), ErrorCode::invalid_argument);
+  session.run(in(), out());
+  EXPECT_EQ(session.retained("pool").c, 3);
+}
+
 TEST_F(SessionMisuse, AProfileNeedsAtLeastOneIteration) {
   Session session = make();
   EXPECT_EQ(refusal([&] { session.profile(0); }), ErrorCode::invalid_argument);

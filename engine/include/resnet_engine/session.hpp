@@ -68,7 +68,8 @@ class RESNET_ENGINE_API Session {
   /// Steps, chosen implementations, refusals, arena and lower bound of the current plan as JSON (docs/cli.md).
   std::string describe_json() const;
 
-  /// Runs the current plan `iterations` times and returns per-step times as JSON (docs/cli.md).
+  /// Runs the current plan `iterations` times on a constant input and returns per-step times as JSON (docs/cli.md).
+  /// Retained values are gone afterwards, until the next run().
   std::string profile(int iterations);
 
  private:
