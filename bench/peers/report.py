@@ -68,8 +68,12 @@ def chart(data, path):
     from matplotlib import pyplot
 
     cases = data["inference"]
-    figure, axes = pyplot.subplots(1, len(cases), figsize=(3.2 * len(cases), 3.4), squeeze=False)
-    for axis, case in zip(axes[0], cases):
+    columns = min(4, len(cases))
+    rows = -(-len(cases) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(3.2 * columns, 2.6 * rows + 0.6), squeeze=False)
+    for axis in axes.flat[len(cases):]:
+        axis.axis("off")
+    for axis, case in zip(axes.flat, cases):
         names = sorted(case["rounds"], key=lambda name: statistics.median(case["rounds"][name]), reverse=True)
         values = [statistics.median(case["rounds"][name]) for name in names]
         bars = axis.barh(names, values, color=["#c44e52" if name == data["own"] else "#8c9bb0" for name in names])

@@ -34,18 +34,26 @@ AGREEMENT = {"fp32": 1e-4, "bf16": 5e-2}
 BATCHES = (1, 8)
 
 
+def cpu_facts():
+    """The first processor's lines of /proc/cpuinfo."""
+    facts = {}
+    for line in pathlib.Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines():
+        key, _, value = line.partition(":")
+        facts[key.strip()] = value.strip()
+    return facts
+
+
 def cpu_flags():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("flags"):
-            return set(line.split(":")[1].split())
-    return set()
+    return set(cpu_facts().get("flags", "").split())
 
 
 def machine():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return "unknown CPU"
+    """Name, family and model (the name alone rarely tells the generation), and what vectors it has."""
+    facts, flags = cpu_facts(), cpu_flags()
+    vectors = [name for flag, name in (("avx2", "AVX2"), ("avx512f", "AVX-512"), ("avx512_bf16", "AVX512-BF16"),
+                                       ("amx_bf16", "AMX")) if flag in flags]
+    return (f"{facts.get('model name', 'unknown CPU')} (family {facts.get('cpu family', '?')}, model "
+            f"{facts.get('model', '?')}; {', '.join(vectors)})")
 
 
 def convert(build, folder, network):
