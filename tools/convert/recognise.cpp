@@ -1,6 +1,7 @@
 #include "convert/recognise.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -39,13 +40,16 @@ Recipe from_resnet(const ResNetShape& shape, std::string why) {
 
 Recipe recognise(const ArchChoice& choice, const TensorIndex& tensors) {
   std::string why;
-  if (const auto shape = recognise_resnet(tensors, why)) return from_resnet(*shape, std::move(why));
+  std::optional<Recipe> resnet;
+  if (const auto shape = recognise_resnet(tensors, why)) resnet = from_resnet(*shape, std::move(why));
+  if (resnet && has_exactly(*resnet, tensors)) return *std::move(resnet);
   for (const RecipeText& text : choice.recipes) {
     Recipe recipe = parse_recipe(text.json, text.name);
     if (!has_exactly(recipe, tensors)) continue;
     recipe.why = "all keys are those of the recipe " + text.name;
     return recipe;
   }
+  if (resnet) return *std::move(resnet);  // keys are missing or left over: the mapping lists them
   std::string keys;
   const std::size_t shown = std::min<std::size_t>(tensors.all().size(), 5);
   for (const SourceTensor& tensor : tensors.all().first(shown)) keys += (keys.empty() ? "" : ", ") + tensor.name;

@@ -1,6 +1,7 @@
 #include "convert/torchvision.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <utility>
 
@@ -62,11 +63,38 @@ std::string dotted(std::string_view stage, std::int64_t block) {
 constexpr std::int64_t max_channels = 65'536, max_classes = 10'000'000;
 bool sane(std::int64_t value, std::int64_t limit) { return value >= 1 && value <= limit; }
 
-/// Number of blocks of a stage: one more than the largest index in "layerL.<index>.conv1.weight".
-std::int64_t count_blocks(const TensorIndex& tensors, const std::string& stage) {
-  std::int64_t count = 0;
-  while (count < 1000 && tensors.find(dotted(stage, count) + ".conv1.weight", 4) != nullptr) ++count;
-  return count;
+/// A key "layerL.<block>.<rest>" of one of the four stages.
+struct BlockKey {
+  std::size_t stage;  ///< from 0
+  std::int64_t block;
+  std::string_view rest;
+};
+std::optional<BlockKey> parse_block_key(std::string_view key) {
+  constexpr std::string_view start = "layer";
+  if (!key.starts_with(start) || key.size() < 8 || key[5] < '1' || key[5] > '4' || key[6] != '.') return std::nullopt;
+  BlockKey parsed{static_cast<std::size_t>(key[5] - '1'), -1, {}};
+  const char* end = key.data() + key.size();
+  const auto number = std::from_chars(key.data() + 7, end, parsed.block);
+  if (number.ec != std::errc() || number.ptr == end || *number.ptr != '.') return std::nullopt;
+  if (parsed.block < 0 || parsed.block >= 1000) return std::nullopt;
+  parsed.rest = std::string_view(number.ptr + 1, end);
+  return parsed;
+}
+
+/// Channels of the stem, from whichever of its neighbours is there; 0 when none is.
+std::int64_t stem_planes(const TensorIndex& tensors) {
+  if (const SourceTensor* conv = tensors.find("conv1.weight", 4)) return conv->shape[0];
+  if (const SourceTensor* norm = tensors.find("bn1.weight", 1)) return norm->shape[0];
+  const SourceTensor* next = tensors.find("layer1.0.conv1.weight", 4);
+  return next == nullptr ? 0 : next->shape[1];
+}
+/// What the stem takes and what the head puts out, where the tensors say it.
+void read_ends(const TensorIndex& tensors, ResNetShape& shape) {
+  const SourceTensor* stem = tensors.find("conv1.weight", 4);
+  const SourceTensor* head = tensors.find("fc.weight", 2);
+  if (head == nullptr) head = tensors.find("fc.bias", 1);
+  if (stem != nullptr) shape.input_channels = stem->shape[1];
+  if (head != nullptr) shape.classes = head->shape[0];
 }
 
 constexpr std::array<TorchvisionNet, 10> nets = {{
@@ -175,51 +203,65 @@ std::int64_t resnet_parameters(const ResNetShape& shape) {
 }
 
 std::optional<ResNetShape> recognise_resnet(const TensorIndex& tensors, std::string& why) {
-  const SourceTensor* stem = tensors.find("conv1.weight", 4);
-  const SourceTensor* first = tensors.find("layer1.0.conv1.weight", 4);
-  const SourceTensor* second = tensors.find("layer1.0.conv2.weight", 4);
-  if (stem == nullptr || first == nullptr || second == nullptr) return std::nullopt;
-
+  // No key is needed for itself: a net with a missing or renamed one is still recognised, so that the mapping names it.
   ResNetShape shape;
-  shape.planes = stem->shape[0];
-  shape.input_channels = stem->shape[1];
-  shape.bottleneck = tensors.find("layer1.0.conv3.weight", 4) != nullptr;
-  for (std::size_t stage = 0; stage < 4; ++stage) {
-    shape.blocks[stage] = count_blocks(tensors, "layer" + std::to_string(stage + 1));
-    if (shape.blocks[stage] == 0) return std::nullopt;
+  const SourceTensor* second = nullptr;  // a 3x3 of the first stage that has one
+  std::size_t second_stage = 4;
+  std::int64_t thirds = 0;
+  for (const SourceTensor& tensor : tensors.all()) {
+    const auto key = parse_block_key(tensor.name);
+    if (!key) continue;
+    shape.blocks[key->stage] = std::max(shape.blocks[key->stage], key->block + 1);
+    if (tensor.shape.size() != 4) continue;
+    if (key->rest == "conv3.weight") ++thirds;
+    if (key->rest == "conv2.weight" && key->stage < second_stage) {
+      second = &tensor;
+      second_stage = key->stage;
+    }
   }
-  if (!sane(shape.planes, max_channels) || !sane(shape.input_channels, max_channels)) return std::nullopt;
+  std::int64_t all_blocks = 0;
+  for (const std::int64_t count : shape.blocks) {
+    if (count == 0) return std::nullopt;
+    all_blocks += count;
+  }
+  shape.planes = stem_planes(tensors);
+  read_ends(tensors, shape);
+  if (second == nullptr || !sane(shape.planes, max_channels) || !sane(shape.input_channels, max_channels) ||
+      !sane(shape.classes, max_classes)) {
+    return std::nullopt;
+  }
+  shape.bottleneck = 2 * thirds > all_blocks;
   shape.group_width = shape.planes;
   if (shape.bottleneck) {
-    const std::int64_t width = first->shape[0];
-    shape.group_width = second->shape[1];
-    if (!sane(width, max_channels) || !sane(shape.group_width, width) || width % shape.group_width != 0) {
+    const std::int64_t width = second->shape[0] >> second_stage;  // widths double from stage to stage
+    const std::int64_t per_group = second->shape[1];
+    if (!sane(width, max_channels) || !sane(per_group, second->shape[0]) || second->shape[0] % per_group != 0) {
       return std::nullopt;
     }
-    shape.groups = width / shape.group_width;
+    shape.groups = second->shape[0] / per_group;
+    if (width % shape.groups != 0) return std::nullopt;
+    shape.group_width = width / shape.groups;
   }
-  const SourceTensor* head = tensors.find("fc.weight", 2);
-  if (head != nullptr) shape.classes = head->shape[0];
-  if (!sane(shape.classes, max_classes)) return std::nullopt;
 
   std::string blocks;
   for (const std::int64_t count : shape.blocks) blocks += (blocks.empty() ? "" : ",") + std::to_string(count);
   why = std::string(shape.bottleneck ? "bottleneck blocks (conv3 exists) " : "basic blocks (no conv3) ") + blocks;
   if (shape.bottleneck) {
-    why += ", conv2 of layer1 " + to_string(second->shape) + ": groups " + std::to_string(shape.groups) + " of width " +
-           std::to_string(shape.group_width);
+    why += ", conv2 of layer" + std::to_string(second_stage + 1) + ' ' + to_string(second->shape) + ": groups " +
+           std::to_string(shape.groups) + " of width " + std::to_string(shape.group_width);
   }
   if (shape.input_channels != 3) why += ", " + std::to_string(shape.input_channels) + " input channels";
-  if (head != nullptr) why += ", fc " + to_string(head->shape) + ": " + std::to_string(shape.classes) + " classes";
+  if (const SourceTensor* head = tensors.find("fc.weight", 2)) {
+    why += ", fc " + to_string(head->shape) + ": " + std::to_string(shape.classes) + " classes";
+  }
   return shape;
 }
 
 ResNetShape adapt_to(const TorchvisionNet& net, const TensorIndex& tensors) {
-  ResNetShape shape = net.shape;
-  const SourceTensor* stem = tensors.find("conv1.weight", 4);
-  const SourceTensor* head = tensors.find("fc.weight", 2);
-  if (stem != nullptr && sane(stem->shape[1], max_channels)) shape.input_channels = stem->shape[1];
-  if (head != nullptr && sane(head->shape[0], max_classes)) shape.classes = head->shape[0];
+  ResNetShape ends = net.shape, shape = net.shape;
+  read_ends(tensors, ends);
+  if (sane(ends.input_channels, max_channels)) shape.input_channels = ends.input_channels;
+  if (sane(ends.classes, max_classes)) shape.classes = ends.classes;
   return shape;
 }
 

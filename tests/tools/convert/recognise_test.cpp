@@ -155,6 +155,38 @@ TEST(Recognise, ListsEveryMissingAndEveryUnmappedKey) {
   EXPECT_TRUE(mentions(text, "\n  extra (1x2)\n"));
 }
 
+TEST(Recognise, SurvivesAnyOneKeyThatIsMissingOrRenamedAndNamesIt) {
+  for (const char* net : {"resnet18", "resnext50_32x4d"}) {
+    ResNetShape shape = find_torchvision_net(net)->shape;
+    shape.classes = 10;
+    const auto complete = state_dict(shape);
+    for (const WantedTensor& wanted : wanted_tensors(resnet_recipe(shape))) {
+      auto tensors = complete;
+      remove(tensors, wanted.key);
+      std::string text = refusal(tensors);
+      EXPECT_TRUE(mentions(text, "do not fit " + std::string(net))) << text;
+      EXPECT_TRUE(mentions(text, "1 keys are missing:\n  " + wanted.key + '\n')) << text;
+      EXPECT_FALSE(mentions(text, "no place")) << text;
+      EXPECT_FALSE(mentions(text, "another shape")) << text;
+
+      tensors = complete;
+      SourceTensor& renamed = find(tensors, wanted.key);
+      renamed.name = renamed.key = "old." + wanted.key;
+      text = refusal(tensors);
+      EXPECT_TRUE(mentions(text, "1 keys are missing:\n  " + wanted.key + '\n')) << text;
+      EXPECT_TRUE(mentions(text, "1 keys have no place in it:\n  old." + wanted.key + ' ')) << text;
+    }
+  }
+}
+
+TEST(Recognise, AStrayConv3DoesNotMakeBottlenecks) {
+  auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
+  tensors.push_back(tensor("layer1.0.conv3.weight", {64, 64, 3, 3}));
+  const std::string text = refusal(tensors);
+  EXPECT_TRUE(mentions(text, "do not fit resnet18 ")) << text;
+  EXPECT_TRUE(mentions(text, "1 keys have no place in it:\n  layer1.0.conv3.weight")) << text;
+}
+
 TEST(Recognise, NamesAKeyOfAnotherShape) {
   auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
   find(tensors, "layer2.0.bn1.weight").shape = {127};
