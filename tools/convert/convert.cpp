@@ -57,8 +57,11 @@ struct Preset {
   std::string name, json;
 };
 
-Preset choose_preset(const Request& request, const KnownFile* known, const Recipe& recipe) {
+/// A preset chosen by name is fitted to the network's input size; an object that a recipe holds is taken as it stands,
+/// but for --input-size.
+Preset choose_preset(const Request& request, const KnownFile* known, const Recipe& recipe, const Dims& input) {
   std::optional<Preprocess> preprocess;
+  bool named = true;
   if (!request.preset.empty()) {
     preprocess = Preprocess::preset(request.preset);
   } else if (known != nullptr) {
@@ -67,12 +70,12 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Recip
     preprocess = Preprocess::preset(request.assume_preset);
   } else if (!recipe.preprocess_json.empty()) {
     preprocess = Preprocess::from_json(recipe.preprocess_json);
+    named = false;
   } else if (!recipe.preset.empty()) {
     preprocess = Preprocess::preset(recipe.preset);
   }
   if (!preprocess) return {};
-  if (request.input_size)
-    preprocess = preprocess->with_input_size(request.input_size->first, request.input_size->second);
+  if (named || request.input_size) preprocess = preprocess->with_input_size(input.h, input.w);
   return {preprocess->name, preprocess->to_json()};
 }
 
@@ -169,7 +172,7 @@ Converted convert_source(const SourceFile& source, const Request& request) {
   Dims input;
   const std::int64_t classes = count_classes(recipe, tensors, input);
   const bool imagenet = (known != nullptr || !request.assume_preset.empty()) && classes == 1000;
-  const Preset preset = choose_preset(request, known, recipe);
+  const Preset preset = choose_preset(request, known, recipe, input);
   ModelToWrite model;
   model.labels = choose_labels(request, imagenet, recipe, classes);
   model.preprocess_json = preset.json;

@@ -32,9 +32,9 @@ struct Result {
 /// A ResNet of torchvision's structure that is small enough for a test: 4 channels in the stem.
 ResNetShape small_net() { return {false, {1, 1, 1, 1}, 1, 4, 4, 3, 10}; }
 
-std::vector<TorchTensor> small_tensors() {
+std::vector<TorchTensor> small_tensors(const ResNetShape& shape = small_net()) {
   std::vector<TorchTensor> tensors;
-  const Recipe recipe = resnet_recipe(small_net());
+  const Recipe recipe = resnet_recipe(shape);
   for (const WantedTensor& wanted : wanted_tensors(recipe)) {
     TorchTensor tensor{wanted.key, {}, {}};
     std::size_t count = 1;
@@ -125,6 +125,44 @@ TEST_F(ConvertTool, TakesLabelsPresetAndInputSize) {
   EXPECT_EQ(model->header().graph.input_dims(), (Dims{1, 112, 448, 3}));
   EXPECT_EQ(Preprocess::from_json(model->header().preprocess_json).to_json(),
             Preprocess::preset("torchvision-v2").with_input_size(112, 448).to_json());
+}
+
+TEST_F(ConvertTool, FitsANamedPresetToTheNetworksInput) {
+  const auto stored = [&] { return ModelFile::open(output)->header().preprocess_json; };
+  const auto fitted = [](const char* name, std::int64_t height, std::int64_t width) {
+    return Preprocess::preset(name).with_input_size(height, width).to_json();
+  };
+  const auto recipe = [&](const std::string& preprocess) {
+    return write("tiny.json", R"({"output": "fc", "preprocess": )" + preprocess + R"(, "layers": [
+      {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 32, "width": 48}},
+      {"name": "pool", "op": "global_avg_pool", "inputs": ["input"]},
+      {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "head.weight"}}]})");
+  };
+  const std::string weights = write("tiny.pth", torch_file({{"head.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}}));
+
+  Result run = convert(source + " --preset keras-tf -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(stored(), Preprocess::preset("keras-tf").to_json());  // 224 x 224 both: nothing to fit
+  ResNetShape gray = small_net();
+  gray.input_channels = 1;
+  run = convert(write("gray.pth", torch_file(small_tensors(gray))) + " --preset gray-small -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(stored(), fitted("gray-small", 224, 224));
+  run = convert(recipe(R"("torchvision")") + " --weights " + weights + " -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(stored(), fitted("torchvision", 32, 48));
+  run = convert(recipe(R"("torchvision")") + " --preset keras-tf --weights " + weights + " -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(stored(), fitted("keras-tf", 32, 48));
+
+  // What the recipe spells out is meant; only --input-size changes it.
+  const std::string object = fitted("torchvision", 30, 40);
+  run = convert(recipe(object) + " --weights " + weights + " -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(stored(), object);
+  run = convert(recipe(object) + " --input-size 60x80 --weights " + weights + " -o " + output);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(stored(), Preprocess::from_json(object).with_input_size(60, 80).to_json());
 }
 
 TEST_F(ConvertTool, RenamesKeysThroughAMap) {
