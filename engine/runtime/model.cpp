@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "base/check.hpp"
 #include "base/json.hpp"
 #include "runtime/model_state.hpp"
 
@@ -71,11 +72,30 @@ Json layers_json(const ModelState& model) {
   return layers;
 }
 
+/// What the file says about pictures. Every error names the file.
+Preprocess read_preprocess(const ModelFile& file) {
+  const auto place = [&](const std::string& field) { return file.path() + ": " + field; };
+  Preprocess preprocess;
+  try {
+    preprocess = Preprocess::from_json(file.header().preprocess_json);
+  } catch (const Error& error) {
+    fail(error.code(), error.message(), place(error.where()), error.next());
+  }
+  const std::int64_t channels = preprocess.color == ColorMode::gray ? 1 : 3;
+  const std::int64_t wanted = file.header().graph.input_dims().c;
+  if (channels != wanted) {
+    fail(ErrorCode::bad_attribute,
+         "pictures become " + std::to_string(channels) + (channels == 1 ? " channel" : " channels") +
+             ", but the network takes " + std::to_string(wanted),
+         place("preprocess.color"), "convert the weights again with a --preset that fits");
+  }
+  return preprocess;
+}
+
 }  // namespace
 
 ModelState::ModelState(std::shared_ptr<const ModelFile> file) : file_(std::move(file)), weights_(file_) {
-  const std::string& json = file_->header().preprocess_json;
-  if (!json.empty()) preprocess_ = Preprocess::from_json(json);
+  if (!file_->header().preprocess_json.empty()) preprocess_ = read_preprocess(*file_);
   const Dims input = graph().input_dims();
   default_shapes_ = infer_shapes(graph(), 1, input.h, input.w);
 }

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "resnet_engine/image.hpp"
 #include "resnet_engine/model.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/tiny_model.hpp"
@@ -32,6 +33,27 @@ TEST(ModelMisuse, APictureIsNoModel) {
   const ScratchFolder folder;
   write_text(folder / "red.bmp", bmp(8, 8, {255, 0, 0}));
   EXPECT_TRUE(load_refusal(folder / "red.bmp"));
+}
+
+TEST(ModelMisuse, APreprocessThatIsDamagedOrForOtherChannelsNamesTheFile) {
+  const ScratchFolder folder;
+  const std::string path = folder / "tiny.rne";
+  const auto load = [&](const std::string& json) {
+    write_tiny_model(path, {.preprocess_json = json});
+    return load_refusal(path);
+  };
+  const std::string gray = Preprocess::preset("gray-small").to_json();
+  EXPECT_EQ(load(Preprocess::preset("raw01").to_json()), std::nullopt);
+  EXPECT_EQ(load(gray), ErrorCode::bad_attribute);
+  EXPECT_EQ(load(R"({"color":"rgb"})"), ErrorCode::bad_attribute);
+  write_tiny_model(path, {.preprocess_json = gray});
+  try {
+    Model::load(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), path + ": preprocess.color");
+    EXPECT_EQ(error.message(), "pictures become 1 channel, but the network takes 3");
+  }
 }
 
 TEST(ModelMisuse, AMovedFromModelStillHasItsState) {

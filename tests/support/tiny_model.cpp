@@ -49,6 +49,7 @@ std::vector<std::byte> tiny_model(const TinyModel& options) {
                    {"fc.bias", DType::f32, {4}, std::as_bytes(std::span(bias))}};
   if (options.labels) model.labels = {"red", "green", "blue, the \"sky\"", "dark"};
   if (options.preprocess) model.preprocess_json = tiny_preprocess(options.crop).to_json();
+  if (!options.preprocess_json.empty()) model.preprocess_json = options.preprocess_json;
   model.provenance = {{"source", "worked out by hand"}};
   return serialise(model);
 }

@@ -16,7 +16,8 @@ struct TinyModel {
   bool preprocess = true;  ///< the file says: short edge 8, centre crop 8x8, 0..1
   bool crop = true;        ///< off: pictures keep their own shape
   bool labels = true;
-  bool softmax = false;  ///< the network ends in a softmax
+  bool softmax = false;              ///< the network ends in a softmax
+  std::string preprocess_json = {};  ///< what the file says instead, where not empty
 };
 
 std::vector<std::byte> tiny_model(const TinyModel& options = {});
