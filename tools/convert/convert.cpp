@@ -57,6 +57,24 @@ struct Preset {
   std::string name, json;
 };
 
+std::int64_t channels_of(const Preprocess& preprocess) { return preprocess.color == ColorMode::gray ? 1 : 3; }
+
+void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Request& request, const Recipe& recipe) {
+  const std::int64_t channels = channels_of(preprocess);
+  if (channels == wanted) return;
+  std::string fitting;
+  for (const std::string& name : Preprocess::preset_names()) {
+    if (channels_of(Preprocess::preset(name)) == wanted) fitting += (fitting.empty() ? "" : ", ") + name;
+  }
+  const bool given = !request.preset.empty();
+  fail(given ? ErrorCode::invalid_argument : ErrorCode::import_failed,
+       "preset " + preprocess.name + " makes " + std::to_string(channels) + (channels == 1 ? " channel" : " channels") +
+           ", but the network takes " + std::to_string(wanted),
+       given ? "--preset" : recipe.name,
+       fitting.empty() ? "no preset fits: " + std::string(given ? "leave it out" : "take it out of the recipe")
+                       : "choose with --preset among " + fitting);
+}
+
 /// A preset chosen by name is fitted to the network's input size; an object that a recipe holds is taken as it stands,
 /// but for --input-size.
 Preset choose_preset(const Request& request, const KnownFile* known, const Recipe& recipe, const Dims& input) {
@@ -75,6 +93,7 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Recip
     preprocess = Preprocess::preset(recipe.preset);
   }
   if (!preprocess) return {};
+  check_channels(*preprocess, input.c, request, recipe);
   if (named || request.input_size) preprocess = preprocess->with_input_size(input.h, input.w);
   return {preprocess->name, preprocess->to_json()};
 }

@@ -165,6 +165,32 @@ TEST_F(ConvertTool, FitsANamedPresetToTheNetworksInput) {
   EXPECT_EQ(stored(), Preprocess::from_json(object).with_input_size(60, 80).to_json());
 }
 
+TEST_F(ConvertTool, RefusesAPresetOfOtherChannelsThanTheNetworks) {
+  ResNetShape gray = small_net();
+  gray.input_channels = 1;
+  const std::string gray_source = write("gray.pth", torch_file(small_tensors(gray)));
+  Result run = convert(source + " --preset gray-small -o " + output);
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_TRUE(mentions(run.err, "--preset: preset gray-small makes 1 channel, but the network takes 3")) << run.err;
+  EXPECT_TRUE(mentions(run.err, "torchvision-v2")) << run.err;
+  run = convert(gray_source + " --preset torchvision -o " + output);
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_TRUE(
+      mentions(run.err, "torchvision makes 3 channels, but the network takes 1; choose with --preset among gray"))
+      << run.err;
+
+  const std::string recipe = write("tiny.json", R"({"output": "fc", "preprocess": "gray-small", "layers": [
+    {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 32, "width": 32}},
+    {"name": "pool", "op": "global_avg_pool", "inputs": ["input"]},
+    {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "head.weight"}}]})");
+  const std::string weights = write("tiny.pth", torch_file({{"head.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}}));
+  run = convert(recipe + " --weights " + weights + " -o " + output);
+  EXPECT_EQ(run.code, 3) << run.err;
+  EXPECT_TRUE(mentions(run.err, "tiny.json: preset gray-small makes 1 channel")) << run.err;
+  EXPECT_FALSE(exists("small.rne"));
+  EXPECT_EQ(convert(recipe + " --preset keras-tf --weights " + weights + " -o " + output).code, 0);
+}
+
 TEST_F(ConvertTool, RenamesKeysThroughAMap) {
   auto tensors = small_tensors();
   for (TorchTensor& tensor : tensors) tensor.name = "net.backbone." + tensor.name;
