@@ -1,0 +1,56 @@
+"""Makes this folder: narrow ResNets of torchvision's own classes, and what PyTorch computes with them on the CPU.
+
+pip install torch==2.15.0 torchvision==0.29.2 numpy==2.4.6, then: python tests/golden/torch/make.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+HERE = Path(__file__).parent
+CLASSES = 10
+
+
+def narrow(block, blocks, planes, groups=1, group_width=None):
+    """A torchvision ResNet with `planes` channels in the stem instead of 64; forward and blocks are torchvision's."""
+    net = ResNet(block, [1, 1, 1, 1])
+    net.inplanes, net.groups = planes, groups
+    net.base_width = 64 * (group_width or planes) // planes
+    net.conv1 = torch.nn.Conv2d(3, planes, 7, stride=2, padding=3, bias=False)
+    net.bn1 = torch.nn.BatchNorm2d(planes)
+    for stage in range(4):
+        layer = net._make_layer(block, planes << stage, blocks[stage], stride=1 if stage == 0 else 2)
+        setattr(net, f"layer{stage + 1}", layer)
+    net.fc = torch.nn.Linear(8 * planes * block.expansion, CLASSES)
+    return net
+
+
+def settle(net):
+    """Weights and statistics in which every factor counts: no gamma is 1, no beta or mean 0, no variance 1."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
+    net.train()
+    with torch.no_grad():
+        for _ in range(20):
+            net(torch.randn(8, 3, 64, 64) * 1.5 + 0.2)
+    return net.eval()
+
+
+torch.manual_seed(1)
+torch.set_num_threads(1)
+nets = {
+    "basic": settle(narrow(BasicBlock, [1, 2, 1, 1], 8)),
+    "bottleneck": settle(narrow(Bottleneck, [1, 1, 2, 1], 8, groups=2, group_width=4)),
+}
+x = torch.randn(2, 3, 61, 45)
+np.save(HERE / "x.npy", x.numpy())
+for name, net in nets.items():
+    torch.save(net.state_dict(), HERE / f"{name}.pth")
+    with torch.no_grad():
+        np.save(HERE / f"{name}.y.npy", net(x).numpy())
