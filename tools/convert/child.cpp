@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,20 +62,23 @@ std::string error_json(ErrorCode code, const std::string& message, const std::st
 [[noreturn]] void child_main(const std::function<ChildResult()>& work, const ChildLimits& limits, std::vector<int> keep,
                              int out) {
   bool written = false;
+  SandboxLimits real;
   try {
     keep.push_back(out);
-    enter_sandbox({limits.memory_bytes, limits.cpu_seconds}, std::move(keep));
+    real = enter_sandbox({limits.memory_bytes, limits.cpu_seconds}, std::move(keep));
     const ChildResult result = work();
     written = write_frame(out, false, result.report, result.data);
   } catch (const Error& error) {
     written = write_frame(out, true, error_json(error.code(), error.message(), error.where(), error.next()), {});
   } catch (const std::bad_alloc&) {
-    written = write_frame(out, true,
-                          error_json(ErrorCode::import_failed,
-                                     "needs more than the " + std::to_string(limits.memory_bytes >> 20) +
-                                         " MiB of memory that a file of its size may take",
-                                     "", "the file is damaged or was made to exhaust memory"),
-                          {});
+    const bool by_ulimit = real.memory_bytes < limits.memory_bytes;
+    const std::string needs = "needs more than the " + std::to_string(real.memory_bytes >> 20) + " MiB of memory that ";
+    written = write_frame(
+        out, true,
+        by_ulimit ? error_json(ErrorCode::out_of_memory, needs + "this process may take", "", "raise ulimit -v")
+                  : error_json(ErrorCode::import_failed, needs + "a file of its size may take", "",
+                               "the file is damaged or was made to exhaust memory"),
+        {});
   } catch (const std::exception& error) {
     written = write_frame(out, true, error_json(ErrorCode::import_failed, error.what(), "", ""), {});
   }
@@ -147,9 +151,13 @@ ReadEnd read_all(int fd, std::span<std::byte> out, Clock::time_point deadline) {
   std::string how = "its reader ended without a result";
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
+    rlimit own{};
+    const std::uint64_t seconds = ::getrlimit(RLIMIT_CPU, &own) == 0
+                                      ? std::min<std::uint64_t>(limits.cpu_seconds, own.rlim_cur)
+                                      : limits.cpu_seconds;
     how = signal == SIGXCPU || signal == SIGKILL
               ? "its reader was stopped (signal " + std::to_string(signal) + "); the limit is " +
-                    std::to_string(limits.cpu_seconds) + " s of CPU time"
+                    std::to_string(seconds) + " s of CPU time"
               : "its reader crashed on this file (signal " + std::to_string(signal) + ")";
   }
   fail(ErrorCode::import_failed, how, where, "the file is damaged or was tampered with; nothing was written");

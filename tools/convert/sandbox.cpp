@@ -32,9 +32,14 @@
 namespace resnet::convert {
 namespace {
 
-void limit(decltype(RLIMIT_CPU) resource, std::uint64_t soft, std::uint64_t hard) {
-  const rlimit value{soft, hard};
+/// Lowers a limit; one that is lower already (ulimit) stays, since no process may raise it. @return what holds now
+std::uint64_t limit(decltype(RLIMIT_CPU) resource, std::uint64_t soft, std::uint64_t hard) {
+  rlimit value{};
+  ensure(::getrlimit(resource, &value) == 0, "a process may ask for its own limits");
+  value.rlim_max = std::min<rlim_t>(value.rlim_max, hard);
+  value.rlim_cur = std::min<rlim_t>({value.rlim_cur, soft, value.rlim_max});
   ensure(::setrlimit(resource, &value) == 0, "a process may lower its own limits");
+  return value.rlim_cur;
 }
 
 /// Size of this process's address space now.
@@ -147,7 +152,8 @@ void filter_system_calls() {
 
 bool sandbox_is_weakened_by_sanitizer() noexcept { return RESNET_SANITIZED != 0; }
 
-void enter_sandbox(const SandboxLimits& limits, std::vector<int> keep) {
+SandboxLimits enter_sandbox(const SandboxLimits& limits, std::vector<int> keep) {
+  SandboxLimits real = limits;
   silence_standard_streams();
   close_all_but(std::move(keep));
   const std::uint64_t now = address_space();  // the last file that is opened here
@@ -155,11 +161,13 @@ void enter_sandbox(const SandboxLimits& limits, std::vector<int> keep) {
   limit(RLIMIT_NOFILE, 0, 0);
   limit(RLIMIT_FSIZE, 0, 0);
   limit(RLIMIT_CORE, 0, 0);
-  if (limits.cpu_seconds > 0) limit(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1);
+  if (limits.cpu_seconds > 0) real.cpu_seconds = limit(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1);
   if (limits.memory_bytes > 0 && RESNET_SANITIZED == 0) {
-    limit(RLIMIT_AS, now + limits.memory_bytes, now + limits.memory_bytes);
+    const std::uint64_t end = limit(RLIMIT_AS, now + limits.memory_bytes, now + limits.memory_bytes);
+    real.memory_bytes = end - std::min(end, now);
   }
   filter_system_calls();
+  return real;
 }
 
 }  // namespace resnet::convert

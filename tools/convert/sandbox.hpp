@@ -14,9 +14,10 @@ struct SandboxLimits {
 
 /// Gives up, for ever and for this process: opening files and sockets (no descriptor can be made any more), growing
 /// files, memory and CPU time beyond the limits, executing programs, and every system call that parsing does not need.
-/// Closes all descriptors but `keep`. Call in a forked child.
+/// Closes all descriptors but `keep`. Call in a forked child. Lower limits of the process (ulimit) stay.
+/// @return the limits that hold now
 /// @throws Error internal when a limit cannot be set
-void enter_sandbox(const SandboxLimits& limits, std::vector<int> keep);
+SandboxLimits enter_sandbox(const SandboxLimits& limits, std::vector<int> keep);
 
 /// Sanitizers reserve terabytes of address space and must be able to report: no memory limit, no system-call filter.
 bool sandbox_is_weakened_by_sanitizer() noexcept;

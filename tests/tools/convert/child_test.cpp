@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -129,6 +130,25 @@ TEST(LimitedChild, MemoryIsLimited) {
               return std::to_string(fits.size());
             }).report,
             std::to_string(40u << 20));
+}
+
+TEST(LimitedChild, ALowerLimitOfTheProcessStaysAndIsNamed) {
+  if (sandbox_is_weakened_by_sanitizer()) GTEST_SKIP() << "sanitizers reserve more address space than any limit";
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  const rlimit low{pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) + (32u << 20), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &low), 0);
+  const Error error = error_of([] {
+    in_child([] {
+      std::vector<std::byte> large(std::size_t{48} << 20, std::byte{1});
+      return std::to_string(large.size());
+    });
+  });
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_EQ(error.code(), ErrorCode::out_of_memory) << error.what();
+  EXPECT_EQ(error.next(), "raise ulimit -v");
 }
 
 TEST(LimitedChild, AResultBeyondItsLimitIsRefused) {

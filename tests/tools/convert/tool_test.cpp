@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "convert/sandbox.hpp"
 #include "convert/torchvision.hpp"
 #include "model/model_file.hpp"
 #include "resnet_engine/image.hpp"
@@ -310,6 +311,14 @@ TEST_F(ConvertTool, LooksIntoTheCachesByName) {
   const Result absent = convert("torchvision:resnet50 -o " + output, home);
   EXPECT_EQ(absent.code, 3);
   EXPECT_TRUE(mentions(absent.err, "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"));
+}
+
+TEST_F(ConvertTool, WorksUnderLowerLimitsOfTheShell) {
+  EXPECT_EQ(convert(source + " -o " + output, "ulimit -t 15;").code, 0);
+  EXPECT_EQ(convert(source + " -o " + output, "ulimit -S -t 5;").code, 0);
+  if (sandbox_is_weakened_by_sanitizer()) return;  // it needs terabytes of addresses
+  const Result small = convert(source + " -o " + output, "ulimit -v 60000;");
+  EXPECT_EQ(small.code, 0) << small.err;
 }
 
 TEST_F(ConvertTool, AnInterruptedRunLeavesNoFile) {
