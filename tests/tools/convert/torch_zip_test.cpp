@@ -61,6 +61,17 @@ TEST(TorchZip, RefusesTorchScriptAndSaysWhatToDo) {
   }
 }
 
+TEST(TorchZip, SaysTorchScriptOfCompressedCodeToo) {
+  ZipBytes::Options deflated;
+  deflated.method = 8;
+  for (const char* entry : {"m/constants.pkl", "m/code/__torch__.py"}) {
+    const std::string text = refusal(
+        ZipBytes().add("m/code.py", "x", deflated).add(entry, "x", deflated).add("m/data.pkl", one_tensor).bytes());
+    EXPECT_TRUE(mentions(text, "TorchScript")) << text;
+    EXPECT_TRUE(mentions(text, "torch.save(dict(m.state_dict())")) << text;
+  }
+}
+
 TEST(TorchZip, RefusesOtherZipFilesByWhatTheyAre) {
   EXPECT_TRUE(mentions(refusal(ZipBytes().add("config.json", "{}").add("model.weights.h5", "x").bytes()), "Keras"));
   EXPECT_TRUE(mentions(refusal(ZipBytes().add("word/document.xml", "x").bytes()), "without data.pkl"));

@@ -53,10 +53,6 @@ bool any_entry(const ZipArchive& zip, std::string_view part) {
 
 /// "<root>/" of the one entry "<root>/data.pkl".
 std::string find_root(const ZipArchive& zip, const SourceFile& file) {
-  if (any_entry(zip, "/constants.pkl") || any_entry(zip, "/code/")) {
-    fail(ErrorCode::import_failed, "is a TorchScript program, not weights", file.name(),
-         "in Python: m = torch.jit.load(\"model.pt\"); torch.save(dict(m.state_dict()), \"model.pth\")");
-  }
   if (zip.find("config.json") && any_entry(zip, "model.weights")) {
     fail(ErrorCode::import_failed, "is a Keras v3 file, which this version does not read", file.name(),
          "save the weights as safetensors and describe the layers in a recipe (docs/convert.md)");

@@ -108,6 +108,19 @@ std::uint64_t claimed_entries(const SourceFile& file) {
   return little_endian(std::span(end).subspan(10, 2));
 }
 
+/// Asked before anything else: torch.jit.save compresses its code, which would be the lesser complaint.
+void refuse_torch_script(zip_t* zip, const SourceFile& file) {
+  const zip_int64_t count = zip_get_num_entries(zip, 0);
+  for (zip_int64_t i = 0; i < count; ++i) {
+    const char* name = zip_get_name(zip, static_cast<zip_uint64_t>(i), ZIP_FL_ENC_RAW);
+    if (name == nullptr) continue;
+    const std::string_view text = name;
+    if (text.find("/constants.pkl") == text.npos && text.find("/code/") == text.npos) continue;
+    reject(file, "is a TorchScript program, not weights",
+           "in Python: m = torch.jit.load(\"model.pt\"); torch.save(dict(m.state_dict()), \"model.pth\")");
+  }
+}
+
 }  // namespace
 
 struct ZipArchive::Handle {
@@ -148,6 +161,8 @@ ZipArchive::ZipArchive(const SourceFile& file) : file_(file), handle_(std::make_
   if (claimed != 0xFFFF && claimed != static_cast<std::uint64_t>(count)) {
     reject(file, "has two directories that disagree");
   }
+
+  refuse_torch_script(handle_->zip, file);
 
   entries_.reserve(static_cast<std::size_t>(count));  // names must not move: the index points to them
   std::uint64_t sum = 0;
