@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <iostream>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "common/run_tool.hpp"
 #include "common/standard_output.hpp"
 #include "common/text.hpp"
+#include "common/tool_error.hpp"
 #include "common/version.hpp"
 #include "convert/command.hpp"
 
@@ -31,7 +33,7 @@ Exit codes: 0 written, 2 usage, 3 source missing or rejected, 4 out of memory or
 ExitCode convert_main(int argc, char** argv) {
   resnet::convert::Command command;
   bool quiet = false;
-  CLI::App app("Converts trained weights of a ResNet into a model file (.rne)");
+  CLI::App app("Converts trained weights of a ResNet into a model file (.rne)", "resnet_convert");
   app.set_version_flag("--version", "resnet_convert " + std::string(resnet::tools::version()));
   app.footer(examples);
   app.add_option("SOURCE", command.source, "weight file, torchvision:NAME, or a recipe with --weights")->required();
@@ -48,8 +50,12 @@ ExitCode convert_main(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "print errors only");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);
+    std::cout.flush();
+    return ExitCode::ok;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ExitCode::ok : ExitCode::usage;
+    throw resnet::tools::UsageError(error.what());
   }
   const auto start = std::chrono::steady_clock::now();
   try {

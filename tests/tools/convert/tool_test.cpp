@@ -301,6 +301,18 @@ TEST_F(ConvertTool, HelpAndVersionGoToStandardOutput) {
   EXPECT_TRUE(mentions(version.out, "resnet_convert 0."));
 }
 
+TEST_F(ConvertTool, ItsUsageErrorsAndHelpLookLikeTheOtherTools) {
+  for (const std::string& arguments : {std::string(), source + " --nonsense -o " + output, source}) {
+    const Result run = convert(arguments);
+    EXPECT_TRUE(run.err.starts_with("resnet_convert: ")) << run.err;
+    EXPECT_TRUE(run.err.ends_with("; see resnet_convert --help\n")) << run.err;
+    EXPECT_EQ(run.err.find('\n'), run.err.size() - 1) << run.err;
+  }
+  const Result help = convert("--help");
+  EXPECT_TRUE(mentions(help.out, "Usage: resnet_convert [OPTIONS]")) << help.out;
+  EXPECT_FALSE(mentions(help.out, RESNET_BIN_DIR)) << help.out;
+}
+
 TEST_F(ConvertTool, LooksIntoTheCachesByName) {
   std::filesystem::create_directories(folder / "torch/hub/checkpoints");
   std::filesystem::copy_file(source, folder / "torch/hub/checkpoints/resnet18-f37072fd.pth");
