@@ -141,6 +141,15 @@ Json mapping_json(const Mapping& mapping) {
   return list;
 }
 
+/// Keys and shapes can fit and the network be another one all the same.
+void check_parameters(const Mapping& mapping, const Recipe& recipe) {
+  if (recipe.expected_parameters < 0 || mapping.trainable == recipe.expected_parameters) return;
+  fail(ErrorCode::import_failed,
+       "expects " + std::to_string(recipe.expected_parameters) + " parameters, but the weights are " +
+           std::to_string(mapping.trainable),
+       recipe.name, "take the weights of this network, or correct \"parameters\" in the recipe");
+}
+
 /// A published file's name on other content: trained further, or damaged.
 void note_wrong_hash(const Request& request, const KnownFile* known, const std::string& sha256,
                      std::vector<std::string>& notes) {
@@ -169,6 +178,7 @@ Converted convert_source(const SourceFile& source, const Request& request) {
   Recipe recipe = choose_recipe(request.arch, index);
   if (request.input_size) set_input_size(recipe, request.input_size->first, request.input_size->second);
   const Mapping mapping = map_tensors(recipe, index);
+  check_parameters(mapping, recipe);
   if (!recipe.note.empty()) named.notes.push_back(recipe.note);
 
   std::vector<const SourceTensor*> wanted;

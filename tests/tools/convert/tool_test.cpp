@@ -217,6 +217,21 @@ TEST_F(ConvertTool, TakesARecipeEitherWay) {
   EXPECT_TRUE(read_text(output) == read_text(folder / "other.rne"));
 }
 
+TEST_F(ConvertTool, ARecipeOfAnotherNumberOfParametersIsRefusedWithBoth) {
+  const auto recipe = [&](const std::string& parameters) {
+    return write("tiny.json", R"({"name": "tiny", "output": "fc", "parameters": )" + parameters + R"(, "layers": [
+      {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 8, "width": 8}},
+      {"name": "pool", "op": "global_avg_pool", "inputs": ["input"]},
+      {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "head.weight"}}]})");
+  };
+  const std::string weights = write("tiny.pth", torch_file({{"head.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}}));
+  const Result run = convert(recipe("57") + " --weights " + weights + " -o " + output);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "tiny: expects 57 parameters, but the weights are 6")) << run.err;
+  EXPECT_FALSE(exists("small.rne"));
+  EXPECT_EQ(convert(recipe("6") + " --weights " + weights + " -o " + output).code, 0);
+}
+
 TEST_F(ConvertTool, UsageErrorsAreExitCode2) {
   const std::string labels = write("labels.txt", "only one\n");
   for (const std::string& arguments :
