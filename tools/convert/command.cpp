@@ -66,11 +66,16 @@ ArchChoice parse_arch(const std::string& arch) {
   return choice;
 }
 
+/// "resnet50" of the source "torchvision:resnet50", or nothing for a file.
+std::string_view net_of(std::string_view source) {
+  constexpr std::string_view torchvision = "torchvision:";
+  return source.starts_with(torchvision) ? source.substr(torchvision.size()) : std::string_view();
+}
+
 /// The weight file and what its place says about it.
 CachedFile find_source(const Command& command) {
-  constexpr std::string_view torchvision = "torchvision:";
-  if (command.source.starts_with(torchvision)) {
-    return find_cached(std::string_view(command.source).substr(torchvision.size()), CacheFolders::from_environment());
+  if (command.source.starts_with("torchvision:")) {
+    return find_cached(net_of(command.source), CacheFolders::from_environment());
   }
   return {command.weights.empty() ? command.source : command.weights, {}};
 }
@@ -86,6 +91,7 @@ Request make_request(const Command& command, const CachedFile& source) {
     if (request.labels->empty()) fail(ErrorCode::invalid_argument, "holds no label", "--labels " + command.labels);
   }
   if (!command.input_size.empty()) request.input_size = parse_size(command.input_size);
+  request.net = net_of(command.source);
   request.assume_preset = source.preset;
   request.imagenet_labels = split_labels(embedded_imagenet_labels());
   return request;

@@ -141,6 +141,13 @@ Json mapping_json(const Mapping& mapping) {
   return list;
 }
 
+/// A cached file holds what its name says; an architecture that a recipe file describes is the user's own word.
+void check_net(const Request& request, const Recipe& recipe) {
+  if (request.net.empty() || !request.arch.file.empty() || recipe.name == request.net) return;
+  fail(ErrorCode::import_failed, "is no " + request.net + " but " + recipe.name + " (" + recipe.why + ')', "",
+       "remove the file from the cache and fetch it again, or convert it by its path");
+}
+
 /// Keys and shapes can fit and the network be another one all the same.
 void check_parameters(const Mapping& mapping, const Recipe& recipe) {
   if (recipe.expected_parameters < 0 || mapping.trainable == recipe.expected_parameters) return;
@@ -176,6 +183,7 @@ Converted convert_source(const SourceFile& source, const Request& request) {
 
   const TensorIndex index(named.tensors);
   Recipe recipe = choose_recipe(request.arch, index);
+  check_net(request, recipe);
   if (request.input_size) set_input_size(recipe, request.input_size->first, request.input_size->second);
   const Mapping mapping = map_tensors(recipe, index);
   check_parameters(mapping, recipe);

@@ -21,6 +21,7 @@ struct Request {
   std::string preset;                                               ///< --preset, or empty
   std::optional<std::vector<std::string>> labels;                   ///< --labels
   std::optional<std::pair<std::int64_t, std::int64_t>> input_size;  ///< height, width
+  std::string net;                                                  ///< of torchvision:NAME, or empty
   std::string assume_preset;                                        ///< of a file known by where it was found, or empty
   std::vector<std::string> imagenet_labels;
 };

@@ -330,7 +330,8 @@ TEST_F(ConvertTool, ItsUsageErrorsAndHelpLookLikeTheOtherTools) {
 
 TEST_F(ConvertTool, LooksIntoTheCachesByName) {
   std::filesystem::create_directories(folder / "torch/hub/checkpoints");
-  std::filesystem::copy_file(source, folder / "torch/hub/checkpoints/resnet18-f37072fd.pth");
+  write("torch/hub/checkpoints/resnet18-f37072fd.pth",
+        torch_file(small_tensors(find_torchvision_net("resnet18")->shape)));
   const std::string home = "TORCH_HOME=" + (folder / "torch") + " HF_HOME=" + (folder / "hf");
   const Result found = convert("torchvision:resnet18 -o " + output, home);
   EXPECT_EQ(found.code, 0) << found.err;
@@ -338,6 +339,15 @@ TEST_F(ConvertTool, LooksIntoTheCachesByName) {
   const Result absent = convert("torchvision:resnet50 -o " + output, home);
   EXPECT_EQ(absent.code, 3);
   EXPECT_TRUE(mentions(absent.err, "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"));
+}
+
+TEST_F(ConvertTool, ACachedFileOfAnotherNetworkIsRefused) {
+  std::filesystem::create_directories(folder / "torch/hub/checkpoints");
+  std::filesystem::copy_file(source, folder / "torch/hub/checkpoints/resnet50-11ad3fa6.pth");
+  const Result run = convert("torchvision:resnet50 -o " + output, "TORCH_HOME=" + (folder / "torch"));
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "resnet50-11ad3fa6.pth: is no resnet50 but resnet (basic blocks")) << run.err;
+  EXPECT_FALSE(exists("small.rne"));
 }
 
 TEST_F(ConvertTool, WorksUnderLowerLimitsOfTheShell) {
