@@ -102,6 +102,10 @@ void check_usage(const Command& command) {
     fail(ErrorCode::invalid_argument, "is given, but SOURCE is not a recipe (.json)", "--weights",
          "resnet_convert RECIPE.json --weights FILE, or resnet_convert FILE --arch RECIPE.json");
   }
+  if (command.weights.empty() && command.source.ends_with(".json")) {
+    fail(ErrorCode::invalid_argument, "is a recipe: the weights are missing", command.source,
+         "add --weights FILE with the file that holds them");
+  }
   if (!command.weights.empty() && command.arch != "auto") {
     fail(ErrorCode::invalid_argument, "cannot be combined: SOURCE is the architecture", "--weights and --arch");
   }

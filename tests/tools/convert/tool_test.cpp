@@ -232,6 +232,17 @@ TEST_F(ConvertTool, ARecipeOfAnotherNumberOfParametersIsRefusedWithBoth) {
   EXPECT_EQ(convert(recipe("6") + " --weights " + weights + " -o " + output).code, 0);
 }
 
+TEST_F(ConvertTool, SaysWhatASourceIsThatIsNoWeightFile) {
+  ASSERT_EQ(convert(source + " -o " + output).code, 0);
+  Result run = convert(output + " -o " + (folder / "again.rne"));
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "small.rne: is a model file (.rne) already")) << run.err;
+  run = convert(write("tiny.json", "{}") + " -o " + (folder / "again.rne"));
+  EXPECT_EQ(run.code, 2);
+  EXPECT_TRUE(mentions(run.err, "tiny.json: is a recipe: the weights are missing; add --weights FILE")) << run.err;
+  EXPECT_FALSE(exists("again.rne"));
+}
+
 TEST_F(ConvertTool, UsageErrorsAreExitCode2) {
   const std::string labels = write("labels.txt", "only one\n");
   for (const std::string& arguments :

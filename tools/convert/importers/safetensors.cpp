@@ -112,7 +112,13 @@ NamedTensors read(const SourceFile& file) {
   for (const auto& [name, value] : json.as_object(file.name())) {
     if (name == "__metadata__") {
       const std::string where = file.name() + ": __metadata__";
-      for (const auto& [key, entry] : value.as_object(where)) entry.as_string(where + ' ' + key);
+      for (const auto& [key, entry] : value.as_object(where)) {
+        entry.as_string(where + ' ' + key);
+        if (key == "resnet_engine.version") {
+          fail(ErrorCode::import_failed, "is a model file (.rne) already", file.name(),
+               "there is nothing to convert; resnet_inspect shows what it holds");
+        }
+      }
       continue;
     }
     entries.push_back(parse_entry(name, value, file.name() + ": " + name));
