@@ -48,12 +48,14 @@ void check_device_name(std::string_view name) {
 }
 
 Size parse_size(std::string_view text) {
-  const std::size_t cross = text.find('x');
+  constexpr std::int64_t longest = 16'384;  // of a picture's sides, too
+  const std::size_t cross = text.find_first_of("xX");
   if (cross != std::string_view::npos) {
     const Size size{number(text.substr(0, cross)), number(text.substr(cross + 1))};
-    if (size.height > 0 && size.width > 0 && std::max(size.height, size.width) <= 65536) return size;
+    if (size.height > 0 && size.width > 0 && std::max(size.height, size.width) <= longest) return size;
   }
-  throw UsageError("--input-size " + std::string(text) + ": expected HEIGHTxWIDTH, for example 224x224");
+  throw UsageError("--input-size " + std::string(text) +
+                   ": expected HEIGHTxWIDTH, sides from 1 to 16384, for example 224x224");
 }
 
 }  // namespace resnet::tools

@@ -14,7 +14,7 @@ std::string_view to_string(Precision precision) noexcept;
 /// Checks the form auto | cpu | cuda | cuda:N | reference. @throws UsageError
 void check_device_name(std::string_view name);
 
-/// "224x224" -> {224, 224}. @throws UsageError
+/// The value of --input-size: "224x224" or "224X224" -> {224, 224}, sides from 1 to 16384. @throws UsageError
 struct Size {
   std::int64_t height = 0, width = 0;
 };

@@ -1,7 +1,6 @@
 #include "convert/command.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -9,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "common/atomic_file.hpp"
+#include "common/session_choice.hpp"
 #include "convert/caches.hpp"
 #include "convert/child.hpp"
 #include "convert/convert.hpp"
@@ -41,19 +41,6 @@ std::vector<std::string> split_labels(std::string_view text) {
   }
   while (!labels.empty() && labels.back().empty()) labels.pop_back();
   return labels;
-}
-
-std::pair<std::int64_t, std::int64_t> parse_size(const std::string& text) {
-  std::int64_t height = 0, width = 0;
-  const char* end = text.data() + text.size();
-  const auto first = std::from_chars(text.data(), end, height);
-  if (first.ec == std::errc() && first.ptr != end && (*first.ptr == 'x' || *first.ptr == 'X')) {
-    const auto second = std::from_chars(first.ptr + 1, end, width);
-    const auto sane = [](std::int64_t value) { return value >= 1 && value <= 16'384; };
-    if (second.ec == std::errc() && second.ptr == end && sane(height) && sane(width)) return {height, width};
-  }
-  fail(ErrorCode::invalid_argument, "\"" + text + "\" is not HxW with sides from 1 to 16384", "--input-size",
-       "for example 320x320");
 }
 
 ArchChoice parse_arch(const std::string& arch) {
@@ -90,7 +77,7 @@ Request make_request(const Command& command, const CachedFile& source) {
     request.labels = split_labels(read_text(command.labels));
     if (request.labels->empty()) fail(ErrorCode::invalid_argument, "holds no label", "--labels " + command.labels);
   }
-  if (!command.input_size.empty()) request.input_size = parse_size(command.input_size);
+  if (!command.input_size.empty()) request.input_size = tools::parse_size(command.input_size);
   request.net = net_of(command.source);
   request.assume_preset = source.preset;
   request.imagenet_labels = split_labels(embedded_imagenet_labels());

@@ -184,7 +184,7 @@ Converted convert_source(const SourceFile& source, const Request& request) {
   const TensorIndex index(named.tensors);
   Recipe recipe = choose_recipe(request.arch, index);
   check_net(request, recipe);
-  if (request.input_size) set_input_size(recipe, request.input_size->first, request.input_size->second);
+  if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   const Mapping mapping = map_tensors(recipe, index);
   check_parameters(mapping, recipe);
   if (!recipe.note.empty()) named.notes.push_back(recipe.note);

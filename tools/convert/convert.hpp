@@ -3,10 +3,10 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/json.hpp"
+#include "common/session_choice.hpp"
 #include "convert/key_map.hpp"
 #include "convert/recognise.hpp"
 #include "convert/source_file.hpp"
@@ -18,11 +18,11 @@ struct Request {
   std::string source_name;  ///< without folders, for the provenance
   ArchChoice arch;
   KeyMap map;
-  std::string preset;                                               ///< --preset, or empty
-  std::optional<std::vector<std::string>> labels;                   ///< --labels
-  std::optional<std::pair<std::int64_t, std::int64_t>> input_size;  ///< height, width
-  std::string net;                                                  ///< of torchvision:NAME, or empty
-  std::string assume_preset;                                        ///< of a file known by where it was found, or empty
+  std::string preset;                              ///< --preset, or empty
+  std::optional<std::vector<std::string>> labels;  ///< --labels
+  std::optional<tools::Size> input_size;           ///< --input-size
+  std::string net;                                 ///< of torchvision:NAME, or empty
+  std::string assume_preset;                       ///< of a file known by where it was found, or empty
   std::vector<std::string> imagenet_labels;
 };
 

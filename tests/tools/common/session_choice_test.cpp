@@ -27,7 +27,10 @@ TEST(SessionChoice, ChecksTheFormOfADeviceName) {
 TEST(SessionChoice, ReadsHeightBeforeWidth) {
   EXPECT_EQ(parse_size("224x320").height, 224);
   EXPECT_EQ(parse_size("224x320").width, 320);
-  for (const char* text : {"224", "x224", "224x", "0x224", "224x-1", "224x224x3", "99999999x1", " 1x1"}) {
+  EXPECT_EQ(parse_size("224X320").width, 320);
+  EXPECT_EQ(parse_size("1x16384").width, 16'384);
+  for (const char* text :
+       {"224", "x224", "224x", "0x224", "224x-1", "224x224x3", "224xX3", "16385x1", "99999999x1", " 1x1"}) {
     EXPECT_THROW(parse_size(text), UsageError) << text;
   }
 }
