@@ -1,12 +1,26 @@
 #include "infer/loader.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <new>
 #include <utility>
 
+#include "common/text.hpp"
+
 namespace resnet::tools {
 namespace {
+
+/// A layer may hide NaN (a ReLU that compares makes it 0), so the output cannot be asked instead.
+void check_finite(const LoadedInput& loaded, const std::string& name) {
+  const auto bad = std::find_if(loaded.values.begin(), loaded.values.end(), [](float v) { return !std::isfinite(v); });
+  if (bad == loaded.values.end()) return;
+  const std::int64_t index = bad - loaded.values.begin(), plane = loaded.h * loaded.w;
+  throw Error(ErrorCode::invalid_argument,
+              "value [" + std::to_string(index / plane) + ", " + std::to_string(index % plane / loaded.w) + ", " +
+                  std::to_string(index % loaded.w) + "] (channel, row, column) is " + shortest(*bad),
+              name, "the network takes finite values only");
+}
 
 LoadedInput load_array_row(const Input& input) {
   LoadedInput loaded;
@@ -17,6 +31,7 @@ LoadedInput load_array_row(const Input& input) {
   loaded.layout = Layout::nchw;
   loaded.values.resize(static_cast<std::size_t>(input.array->row_elements()));
   input.array->read_rows(input.row, 1, loaded.values);
+  check_finite(loaded, input.name);
   return loaded;
 }
 

@@ -225,6 +225,24 @@ TEST_F(Infer, ReportsATensorThatDoesNotSuitTheNetwork) {
   EXPECT_NE(outcome.out.find(red), std::string::npos) << outcome.out;
 }
 
+TEST_F(Infer, ReportsATensorThatIsNotFiniteByItsFirstBadValue) {
+  for (const auto& [value, text] : {std::pair{std::nanf(""), "nan"}, {HUGE_VALF, "inf"}, {-HUGE_VALF, "-inf"}}) {
+    std::vector<float> values(2 * 192, 0.5f);
+    values[192 + 64 + 16 + 3] = values[192 + 100] = value;
+    tools::NpyWriter writer(folder / "x.npy");
+    writer.append(values, std::vector<std::int64_t>{3, 8, 8});
+    writer.commit();
+    const auto outcome = infer({folder / "x.npy", red, "--top", "1", "--save-output", folder / "out.npy"});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.err, "resnet_infer: " + (folder / "x.npy") + "[1]: value [1, 2, 3] (channel, row, column) is " +
+                               text + "; the network takes finite values only\n");
+    EXPECT_EQ(outcome.out.find("x.npy[1]"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("x.npy[0]"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find(red), std::string::npos) << outcome.out;
+    EXPECT_EQ(NpyReader(folder / "out.npy").rows(), 2);
+  }
+}
+
 TEST_F(Infer, ReportsAnOutputThatIsNotFinite) {
   write_tensor(folder / "huge.npy", 1, 3, 8, 3e38f);
   const auto outcome = infer({folder / "huge.npy", red, "--top", "1"});
