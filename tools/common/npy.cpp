@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "common/tool_error.hpp"
+#include "resnet_engine/error.hpp"
 
 namespace resnet::tools {
 namespace {
@@ -278,6 +278,10 @@ std::string npy_header_bytes(std::int64_t rows, std::span<const std::int64_t> ro
   return out + text;
 }
 
+bool NpyWriter::fits(std::span<const std::int64_t> row_shape) const {
+  return rows_ == 0 || std::equal(row_shape.begin(), row_shape.end(), row_shape_.begin(), row_shape_.end());
+}
+
 void NpyWriter::append(std::span<const float> rows, std::span<const std::int64_t> row_shape) {
   std::int64_t row_elements = 1;
   for (const std::int64_t axis : row_shape) row_elements *= axis;
@@ -289,10 +293,8 @@ void NpyWriter::append(std::span<const float> rows, std::span<const std::int64_t
     row_shape_.assign(row_shape.begin(), row_shape.end());
     const std::string header = npy_header_bytes(0, row_shape_);
     file_.write(std::as_bytes(std::span(header)));
-  } else if (!std::equal(row_shape.begin(), row_shape.end(), row_shape_.begin(), row_shape_.end())) {
-    throw UsageError("cannot write " + file_.path() +
-                     ": the inputs have different sizes, which one array cannot hold; give them one by one, or use a "
-                     "--preset that crops");
+  } else if (!fits(row_shape)) {
+    throw Error(ErrorCode::internal, "rows of different shapes", file_.path());
   }
   rows_ += count / row_elements;
   file_.write(std::as_bytes(rows));

@@ -61,11 +61,14 @@ class NpyReader {
 class NpyWriter {
  public:
   explicit NpyWriter(const std::string& path) : file_(path) {}
-  /// A whole number of rows, at least one; `row_shape` is every axis behind the first.
-  /// @throws UsageError when it is not that of the rows before, which one array cannot hold
+  /// Whether rows of this shape are like those before: one array holds one shape.
+  bool fits(std::span<const std::int64_t> row_shape) const;
+  /// A whole number of rows, at least one, that fit; `row_shape` is every axis behind the first.
   void append(std::span<const float> rows, std::span<const std::int64_t> row_shape);
   /// Without any rows nothing is written.
   void commit();
+
+  const std::string& path() const noexcept { return file_.path(); }
 
  private:
   AtomicFile file_;

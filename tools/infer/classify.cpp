@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <span>
 #include <string>
 #include <thread>
@@ -101,12 +102,18 @@ class Run {
 
     ResultPrinter printer(options_.format, out_,
                           {session.device(), session.device_reason(), std::string(to_string(options_.precision))});
-    while (!finished()) {
-      const Batch ready = next_batch(prefetcher, batch);
-      prefetcher.limit_threads(beside_run);
-      if (!ready.indices.empty()) classify_batch(ready, session, printer);
-      prefetcher.limit_threads(threads);
-      progress_.update(static_cast<std::int64_t>(taken_));
+    try {
+      while (!finished()) {
+        const Batch ready = next_batch(prefetcher, batch);
+        prefetcher.limit_threads(beside_run);
+        if (!ready.indices.empty()) classify_batch(ready, session, printer);
+        prefetcher.limit_threads(threads);
+        progress_.update(static_cast<std::int64_t>(taken_));
+      }
+    } catch (...) {
+      progress_.clear();
+      finish_after_error(printer);
+      throw;
     }
     progress_.clear();
     printer.finish();
@@ -118,6 +125,15 @@ class Run {
  private:
   /// Nobody reads the results any more and no array is wanted: the rest would be work for nothing.
   bool finished() const { return (taken_ == inputs_.size() && !carried_) || (out_.closed() && !saved_.any()); }
+
+  /// What was printed so far becomes a whole document. The error that ends the run stays the one that is reported.
+  void finish_after_error(ResultPrinter& printer) noexcept {
+    try {
+      printer.finish();
+      out_.flush();
+    } catch (const std::exception&) {
+    }
+  }
 
   /// Reads the weights. A size that does not suit the network is reported with the inputs that have it.
   static void prepare(Session& session, std::int64_t n, const Size& size) {
@@ -165,6 +181,15 @@ class Run {
       // The input's own fault: its size or channels do not suit the network. Anything else ends the run.
       if (error.code() != ErrorCode::bad_geometry && error.code() != ErrorCode::invalid_argument) throw;
       for (const std::size_t index : batch.indices) fail(index, error.what(), ExitCode::input_failed);
+      return;
+    }
+    if (const std::string file = saved_.misfit(batch.view(), session); !file.empty()) {
+      for (const std::size_t index : batch.indices) {
+        fail(index,
+             "its size is not that of the inputs before, and " + file +
+                 " cannot hold both; run it on its own, or use a --preset that crops",
+             ExitCode::input_failed);
+      }
       return;
     }
     saved_.add(batch.view(), {output.data(), output_view.n, 1, 1, output_view.c}, session);

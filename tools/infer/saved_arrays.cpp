@@ -50,6 +50,17 @@ SavedArrays::SavedArrays(const InferOptions& options) {
   for (const auto& [layer, file] : options.save) layers_.emplace_back(layer, std::make_unique<NpyWriter>(file));
 }
 
+std::string SavedArrays::misfit(const ConstTensorView& input, const Session& session) const {
+  const auto fits = [](const NpyWriter& writer, const ConstTensorView& tensor) {
+    return writer.fits(std::array{tensor.c, tensor.h, tensor.w});
+  };
+  if (input_ && !fits(*input_, input)) return input_->path();
+  for (const auto& [layer, writer] : layers_) {
+    if (!fits(*writer, session.retained(layer))) return writer->path();
+  }
+  return {};
+}
+
 void SavedArrays::add(const ConstTensorView& input, const ConstTensorView& output, const Session& session) {
   const auto append = [](NpyWriter& writer, const ConstTensorView& tensor) {
     writer.append(nchw_values(tensor), std::array{tensor.c, tensor.h, tensor.w});

@@ -22,7 +22,10 @@ class SavedArrays {
   explicit SavedArrays(const InferOptions& options);
   bool any() const { return output_ || input_ || !layers_.empty(); }
 
-  /// Rows of one batch that has just run.
+  /// The first file that cannot take the rows of a batch that has just run, because they have another shape than the
+  /// rows before; empty when all can.
+  std::string misfit(const ConstTensorView& input, const Session& session) const;
+  /// Rows of one batch that has just run, and fits.
   void add(const ConstTensorView& input, const ConstTensorView& output, const Session& session);
   /// Completes the files, all of them or, on an error, those before it.
   void commit();

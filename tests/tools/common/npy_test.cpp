@@ -144,7 +144,9 @@ TEST(NpyFile, HoldsRowsOfOneShapeOnly) {
   const ScratchFolder folder;
   NpyWriter writer(folder / "x.npy");
   writer.append(std::vector<float>(4), std::vector<std::int64_t>{2, 2});
-  EXPECT_THROW(writer.append(std::vector<float>(4), std::vector<std::int64_t>{4, 1}), UsageError);
+  EXPECT_TRUE(writer.fits(std::vector<std::int64_t>{2, 2}));
+  EXPECT_FALSE(writer.fits(std::vector<std::int64_t>{4, 1}));
+  EXPECT_THROW(writer.append(std::vector<float>(4), std::vector<std::int64_t>{4, 1}), Error);
   EXPECT_THROW(writer.append(std::vector<float>(3), std::vector<std::int64_t>{2, 2}), Error);
 }
 

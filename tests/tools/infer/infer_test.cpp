@@ -208,13 +208,37 @@ TEST_F(Infer, NamesTheNearestLayerForAnUnknownOne) {
   EXPECT_FALSE(std::filesystem::exists(folder / "x.npy"));
 }
 
-TEST_F(Infer, RefusesToStackInputsOfDifferentSizes) {
+TEST_F(Infer, ReportsInputsWhoseSizeOneArrayCannotHoldAndKeepsTheOthers) {
+  write_tiny_model(model, {.crop = false});
+  const std::string wide = folder / "wide.bmp";
+  write_text(wide, bmp(4, 20, {0, 255, 0}));
+  for (const auto& [option, name] : {std::pair{"--save-input", ""}, {"--save", "conv="}}) {
+    const auto outcome = infer({red, wide, blue, option, name + (folder / "x.npy"), "--save-output", folder / "out.npy",
+                                "--format", "json", "--top", "1"});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_NE(outcome.err.find("resnet_infer: " + wide + ": its size is not"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find(folder / "x.npy"), std::string::npos) << outcome.err;
+    const auto results = parse_json(outcome.out, "stdout").as_array();
+    ASSERT_EQ(results.size(), 2u);
+    EXPECT_EQ(results[1].at("input").as_string(), blue);
+    EXPECT_EQ(NpyReader(folder / "x.npy").header().shape, (std::vector<std::int64_t>{2, 3, 8, 8}));
+    EXPECT_EQ(NpyReader(folder / "out.npy").rows(), 2);
+  }
+}
+
+TEST_F(Infer, SavesWhatHasOneShapeForInputsOfDifferentSizes) {
   write_tiny_model(model, {.crop = false});
   write_text(folder / "wide.bmp", bmp(4, 20, {0, 255, 0}));
-  const auto outcome = infer({red, folder / "wide.bmp", "--save-input", folder / "in.npy"});
-  EXPECT_EQ(outcome.code, 2);
-  EXPECT_NE(outcome.err.find("different sizes"), std::string::npos) << outcome.err;
-  EXPECT_FALSE(std::filesystem::exists(folder / "in.npy"));
+  const auto outcome = infer({red, folder / "wide.bmp", "--save", "pool=" + (folder / "x.npy")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(NpyReader(folder / "x.npy").header().shape, (std::vector<std::int64_t>{2, 3, 1, 1}));
+}
+
+TEST_F(Infer, ClosesTheJsonArrayWhenAnErrorEndsTheRun) {
+  const auto outcome = infer({red, "--format", "json", "--save-output", "/dev/full"});
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_NE(outcome.err.find("/dev/full"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.out, "[]\n");
 }
 
 TEST_F(Infer, ReportsATensorThatDoesNotSuitTheNetwork) {
