@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "common/atomic_file.hpp"
+#include "common/same_file.hpp"
 #include "common/session_choice.hpp"
 #include "convert/caches.hpp"
 #include "convert/child.hpp"
@@ -96,9 +97,8 @@ void check_usage(const Command& command) {
   if (!command.weights.empty() && command.arch != "auto") {
     fail(ErrorCode::invalid_argument, "cannot be combined: SOURCE is the architecture", "--weights and --arch");
   }
-  std::error_code error;
   for (const std::string* input : {&command.source, &command.weights, &command.map, &command.labels, &command.arch}) {
-    if (std::filesystem::equivalent(*input, command.output, error)) {
+    if (tools::same_file(*input, command.output)) {
       fail(ErrorCode::invalid_argument, "is also an input", "--output " + command.output, "choose another name");
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <thread>
@@ -77,6 +78,14 @@ class Run {
         saved_(options),  // claims the output files before any work
         inputs_(expand_inputs(options.inputs)),
         progress_(static_cast<std::int64_t>(inputs_.size())) {
+    for (const auto& output : options_.outputs()) {
+      for (const auto& input : inputs_) {
+        std::error_code missing;
+        if (std::filesystem::equivalent(output, input.path, missing)) {
+          throw UsageError("the output " + output + " is also an input");
+        }
+      }
+    }
     const bool pictures = std::any_of(inputs_.begin(), inputs_.end(),
                                       [](const Input& input) { return input.failure.empty() && !input.array; });
     preprocess_ = choose_preprocess(model_, options.preset);

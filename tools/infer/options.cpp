@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
-#include <set>
 
+#include "common/same_file.hpp"
 #include "common/session_choice.hpp"
 #include "common/tool_error.hpp"
 #include "common/version.hpp"
@@ -39,17 +39,32 @@ Format parse_format(const std::string& name) {
   throw UsageError("--format " + name + ": expected text, json, jsonl or csv");
 }
 
+/// Nothing that is read or written already may be written over. What a directory or a list holds comes later.
 void check_outputs(const InferOptions& options) {
-  std::set<std::string> files;
-  const auto add = [&](const std::string& file) {
-    if (!file.empty() && !files.insert(file).second) throw UsageError("two outputs go to " + file);
-  };
-  add(options.save_output);
-  add(options.save_input);
-  for (const auto& [layer, file] : options.save) add(file);
+  const auto outputs = options.outputs();
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (same_file(outputs[i], outputs[j])) throw UsageError("two outputs go to " + outputs[i]);
+    }
+    if (same_file(outputs[i], options.model)) throw UsageError("the output " + outputs[i] + " is the model file");
+    for (const auto& input : options.inputs) {
+      if (same_file(outputs[i], input.starts_with('@') ? input.substr(1) : input)) {
+        throw UsageError("the output " + outputs[i] + " is also an input");
+      }
+    }
+  }
 }
 
 }  // namespace
+
+std::vector<std::string> InferOptions::outputs() const {
+  std::vector<std::string> files;
+  for (const auto& file : {save_output, save_input}) {
+    if (!file.empty()) files.push_back(file);
+  }
+  for (const auto& [layer, file] : save) files.push_back(file);
+  return files;
+}
 
 std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   InferOptions options;
@@ -102,6 +117,11 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   options.precision = parse_precision(precision);
   check_device_name(options.device);
   for (const auto& text : save) options.save.push_back(parse_save(text));
+  for (const char* option : {"--save-output", "--save-input"}) {
+    if (app.count(option) > 0 && app[option]->as<std::string>().empty()) {
+      throw UsageError(std::string(option) + ": the file name is empty");
+    }
+  }
   check_outputs(options);
   return options;
 }

@@ -26,6 +26,9 @@ struct InferOptions {
   bool exif = false;
   std::string save_output, save_input;
   std::vector<std::pair<std::string, std::string>> save;  ///< layer, file
+
+  /// The files that --save-output, --save-input and --save name.
+  std::vector<std::string> outputs() const;
 };
 
 /// @return nothing when --help or --version was asked for and printed. @throws UsageError

@@ -339,6 +339,10 @@ TEST_F(Infer, ExitsWithTwoForAWrongCommandLine) {
                                                                      {red, "--save", "conv"},
                                                                      {red, "--save", "=x.npy"},
                                                                      {red, "--save-output", "x", "--save-input", "x"},
+                                                                     {red, "--save-output", "x", "--save-input", "./x"},
+                                                                     {red, "--save-output", "x", "--save", "conv=./x"},
+                                                                     {red, "--save-output", ""},
+                                                                     {red, "--save-input="},
                                                                      {}}) {
     const auto outcome = infer(arguments);
     EXPECT_EQ(outcome.code, 2) << testing::PrintToString(arguments) << outcome.err;
@@ -346,6 +350,35 @@ TEST_F(Infer, ExitsWithTwoForAWrongCommandLine) {
     EXPECT_EQ(outcome.out, "");
   }
   EXPECT_EQ(run({tool("resnet_infer"), red}).code, 2);
+}
+
+TEST_F(Infer, NeverWritesOverWhatItReads) {
+  const std::string list = folder / "list.txt", link = folder / "link.npy";
+  write_text(list, green + "\n");
+  std::filesystem::create_directory(folder / "d");
+  write_text(folder / "d/a.bmp", read_text(blue));
+  std::filesystem::create_symlink(red, link);
+  const auto dotted = [&](const std::string& path) {
+    return (folder / "d/../") + std::filesystem::path(path).filename().string();
+  };
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{red, "--save-output", model},
+                                             {red, "--save-input", dotted(model)},
+                                             {red, "--save", "conv=" + red},
+                                             {red, "--save-output", link},
+                                             {"@" + list, "--save-output", dotted(list)},
+                                             {"@" + list, "--save-output", dotted(green)},
+                                             {folder / "d", "--save-output", folder / "d/a.bmp"}}) {
+    const std::size_t before = folder.entries();
+    const auto outcome = infer(arguments);
+    EXPECT_EQ(outcome.code, 2) << testing::PrintToString(arguments) << outcome.err;
+    EXPECT_NE(outcome.err.find(" is "), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(folder.entries(), before);
+  }
+  EXPECT_EQ(read_text(red), bmp(8, 8, {255, 0, 0}));
+  EXPECT_EQ(read_text(folder / "d/a.bmp"), read_text(blue));
+  EXPECT_EQ(infer({red, green}).code, 0) << "the model is whole";
 }
 
 TEST_F(Infer, ExitsWithFourWhereItCannotWrite) {
