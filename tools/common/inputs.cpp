@@ -68,26 +68,38 @@ class Expander {
     }
   }
 
+  /// A path in a directory and, for a folder below that cannot be read, why.
+  using Found = std::pair<std::string, std::string>;
+
   void directory(const std::string& name) {
-    std::vector<std::string> files;
-    std::error_code error;
-    fs::recursive_directory_iterator entry(name, error);
-    for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
-      const std::string file = entry->path().filename().string();
-      std::error_code ignored;
-      if (file.starts_with('.')) {
-        if (entry->is_directory(ignored)) entry.disable_recursion_pending();
-      } else if ((is_picture_name(file) || is_array_name(file)) && !entry->is_directory(ignored)) {
-        files.push_back(entry->path().string());
+    std::vector<Found> found;
+    search(name, found);
+    if (found.empty()) failed(name, "the directory holds no pictures and no .npy files");
+    std::sort(found.begin(), found.end());
+    for (auto& [file, failure] : found) {
+      if (failure.empty()) {
+        path(file);
+      } else {
+        failed(file, std::move(failure));
       }
     }
-    if (error) {
-      failed(name, "cannot read the directory: " + error.message());
-      return;
+  }
+
+  /// Adds what a folder and those below hold. One that cannot be read costs the others nothing.
+  static void search(const std::string& folder, std::vector<Found>& found) {
+    std::error_code error;
+    fs::directory_iterator entry(folder, error);
+    for (const fs::directory_iterator end; !error && entry != end; entry.increment(error)) {
+      const std::string file = entry->path().filename().string();
+      if (file.starts_with('.')) continue;
+      std::error_code ignored;
+      if (entry->is_directory(ignored)) {
+        if (!entry->is_symlink(ignored)) search(entry->path().string(), found);
+      } else if (is_picture_name(file) || is_array_name(file)) {
+        found.emplace_back(entry->path().string(), "");
+      }
     }
-    if (files.empty()) failed(name, "the directory holds no pictures and no .npy files");
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) path(file);
+    if (error) found.emplace_back(folder, "cannot read the directory: " + error.message());
   }
 
   void array(const std::string& name) {

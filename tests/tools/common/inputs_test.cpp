@@ -1,6 +1,8 @@
 #include "common/inputs.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -46,6 +48,32 @@ TEST(ExpandInputs, TakesThePicturesOfADirectoryAndBelowSortedByPath) {
 TEST(ExpandInputs, SaysThatADirectoryHoldsNothing) {
   const ScratchFolder folder;
   EXPECT_EQ(failure(folder.path()), "the directory holds no pictures and no .npy files");
+}
+
+TEST(ExpandInputs, KeepsTheRestOfADirectoryWhereOneBelowCannotBeRead) {
+  const ScratchFolder folder;
+  for (const char* name : {"a", "b", "c"}) {
+    std::filesystem::create_directory(folder / name);
+    write_text((folder / name) + "/x.jpg", "");
+  }
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(folder / "b", std::filesystem::perms::none);
+  // Root may read everything, so another user tries in a child.
+  const pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && setuid(65534) != 0) _exit(3);
+    const auto inputs = expand_inputs({folder.path()});
+    const bool others = inputs.size() == 3 && inputs[0].path == folder / "a/x.jpg" && inputs[0].failure.empty() &&
+                        inputs[2].path == folder / "c/x.jpg" && inputs[2].failure.empty();
+    const bool named =
+        others && inputs[1].name == folder / "b" && inputs[1].failure == "cannot read the directory: Permission denied";
+    _exit(named ? 0 : others ? 1 : 2);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  std::filesystem::permissions(folder / "b", std::filesystem::perms::owner_all);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "1: the folder is not named, 2: other inputs, 3: no other user";
 }
 
 TEST(ExpandInputs, TakesTheLinesOfAList) {
