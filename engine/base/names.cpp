@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace resnet {
@@ -26,10 +27,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates) {
+  const auto inside = [&](const std::string& candidate) { return candidate.starts_with(std::string(name) + "."); };
+  const auto last = std::find_if(candidates.rbegin(), candidates.rend(), inside);
+  if (!name.empty() && last != candidates.rend()) return *last;
   std::string best;
-  std::size_t smallest = std::numeric_limits<std::size_t>::max();
+  // Not beginning with the name is worse than any distance.
+  auto smallest = std::pair(true, std::numeric_limits<std::size_t>::max());
   for (const auto& candidate : candidates) {
-    const std::size_t distance = edit_distance(name, candidate);
+    const auto distance = std::pair(!candidate.starts_with(name), edit_distance(name, candidate));
     if (distance < smallest) {
       smallest = distance;
       best = candidate;

@@ -34,6 +34,12 @@ SessionOptions session_options(const InferOptions& options) {
   return session;
 }
 
+/// The error in this tool's words: what is called a retained name there was given to --save here.
+Error in_own_words(const Error& error) {
+  if (!error.where().ends_with("retain_names")) return error;
+  return {error.code(), error.message(), "--save", error.next()};
+}
+
 /// The size of the first tensor, where it is known before anything is decoded.
 std::optional<Size> first_size(const std::vector<Input>& inputs, const std::optional<Preprocess>& preprocess) {
   const auto first =
@@ -102,7 +108,7 @@ class Run {
     const int threads = options_.threads > 0 ? std::min(options_.threads, cores) : cores;
     Prefetcher prefetcher(inputs_.size(), static_cast<std::size_t>(2 * batch), threads,
                           [this](std::size_t index) { return load_input(inputs_[index], preprocess_, options_.exif); });
-    Session session(model_, session_options(options_));
+    Session session = open_session();
     // A CPU session that has all cores runs slower with a decoder on one of them than the decoder gains: every step
     // ends with a barrier. It decodes between its runs; all other sessions during them too.
     const bool on_cpu = !session.device().starts_with("cuda");
@@ -135,6 +141,14 @@ class Run {
   /// Nobody reads the results any more and no array is wanted: the rest would be work for nothing.
   bool finished() const { return (taken_ == inputs_.size() && !carried_) || (out_.closed() && !saved_.any()); }
 
+  Session open_session() const {
+    try {
+      return Session(model_, session_options(options_));
+    } catch (const Error& error) {
+      throw in_own_words(error);
+    }
+  }
+
   /// What was printed so far becomes a whole document. The error that ends the run stays the one that is reported.
   void finish_after_error(ResultPrinter& printer) noexcept {
     try {
@@ -149,7 +163,7 @@ class Run {
     try {
       session.prepare(n, size.height, size.width);
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::bad_geometry) throw;
+      if (error.code() != ErrorCode::bad_geometry) throw in_own_words(error);
     }
   }
 
