@@ -24,28 +24,36 @@ std::string random_suffix() {
   return suffix;
 }
 
+/// Where a symbolic link leads in the end, also when nothing is there yet.
+std::filesystem::path behind_links(std::filesystem::path path) {
+  std::error_code error;
+  for (int links = 0; std::filesystem::is_symlink(path, error); ++links) {
+    if (links == 40) throw OutputError("cannot write " + path.string() + ": " + std::strerror(ELOOP));
+    const auto to = std::filesystem::read_symlink(path, error);
+    if (error) break;
+    path = path.parent_path() / to;  // an absolute `to` replaces it
+  }
+  return path;
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(path_) {
   if (path_.empty()) throw OutputError("an output file has an empty name");
-  std::error_code ignored;
-  // Through a symbolic link the file behind it is replaced, not the link.
-  if (std::filesystem::is_symlink(target_, ignored)) {
-    const auto resolved = std::filesystem::canonical(target_, ignored);
-    if (!ignored) target_ = resolved;
-  }
   struct stat info {};
-  const bool exists = stat(target_.c_str(), &info) == 0;
+  const bool exists = stat(path_.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode)) throw OutputError("cannot write " + path_ + ": it is a directory");
   if (exists && !S_ISREG(info.st_mode)) {
-    descriptor_ = open(target_.c_str(), O_WRONLY | O_CLOEXEC);
-    if (descriptor_ < 0) fail("write");
+    open_in_place();
     return;
   }
+  // Through a symbolic link the file behind it is replaced or created; the link stays.
+  const std::filesystem::path target = behind_links(path_);
+  target_ = target.string();
   if (exists && access(target_.c_str(), W_OK) != 0) fail("write");
-  const std::filesystem::path target(target_);
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
-    temporary_ = (target.parent_path() / ("." + target.filename().string() + "." + random_suffix())).string();
+    // Not the target's name: with anything added the longest names would not fit.
+    temporary_ = (target.parent_path() / (".resnet_tool." + random_suffix())).string();
     slot_ = remember_temporary_file(temporary_);
     descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ >= 0) break;
@@ -66,6 +74,17 @@ AtomicFile::~AtomicFile() {
   if (slot_) forget_temporary_file(*slot_);
 }
 
+void AtomicFile::open_in_place() {
+  // O_NONBLOCK: a pipe without a reader is an error, no wait.
+  descriptor_ = open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (descriptor_ < 0 && errno == ENXIO) throw OutputError("cannot write " + path_ + ": nobody reads this pipe");
+  if (descriptor_ < 0) fail("write");
+  const int flags = fcntl(descriptor_, F_GETFL);
+  if (flags < 0 || fcntl(descriptor_, F_SETFL, flags & ~O_NONBLOCK) < 0) fail("write");
+}
+
+bool AtomicFile::seekable() const noexcept { return lseek(descriptor_, 0, SEEK_CUR) >= 0; }
+
 void AtomicFile::fail(const char* action) const {
   throw OutputError(std::string("cannot ") + action + " " + path_ + ": " + std::strerror(errno));
 }
@@ -80,11 +99,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::rewrite_start(std::span<const std::byte> bytes) {
-  if (lseek(descriptor_, 0, SEEK_SET) < 0) {
-    if (errno == ESPIPE && temporary_.empty())
-      throw OutputError("cannot write " + path_ + ": it must be a regular file");
-    fail("write");
-  }
+  if (lseek(descriptor_, 0, SEEK_SET) < 0) fail("write");
   write(bytes);
   if (lseek(descriptor_, 0, SEEK_END) < 0) fail("write");
 }

@@ -13,7 +13,8 @@ namespace resnet::tools {
 /// pipes (/dev/null, /dev/stdout) are written directly. Every failure is an OutputError that names the path.
 class AtomicFile {
  public:
-  /// Creates the temporary file at once, so that an unwritable place is found before the work begins.
+  /// Creates the temporary file at once, so that an unwritable place is found before the work begins. A pipe that
+  /// nobody reads is an error.
   explicit AtomicFile(std::string path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -21,7 +22,9 @@ class AtomicFile {
 
   /// Appends.
   void write(std::span<const std::byte> bytes);
-  /// Overwrites from the start of the file; not possible on pipes.
+  /// Whether rewrite_start() is possible: not on pipes and terminals.
+  bool seekable() const noexcept;
+  /// Overwrites from the start of the file.
   void rewrite_start(std::span<const std::byte> bytes);
   /// Flushes to the disk and renames; nothing may follow.
   void commit();
@@ -29,6 +32,7 @@ class AtomicFile {
   const std::string& path() const noexcept { return path_; }
 
  private:
+  void open_in_place();
   [[noreturn]] void fail(const char* action) const;
 
   std::string path_, target_, temporary_;  // temporary_ is empty when target_ is written directly

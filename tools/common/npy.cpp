@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/tool_error.hpp"
 #include "resnet_engine/error.hpp"
 
 namespace resnet::tools {
@@ -276,6 +277,11 @@ std::string npy_header_bytes(std::int64_t rows, std::span<const std::int64_t> ro
   std::string out(magic);
   out += {'\x01', '\x00', static_cast<char>(length & 0xFF), static_cast<char>(length >> 8)};
   return out + text;
+}
+
+NpyWriter::NpyWriter(const std::string& path) : file_(path) {
+  // The number of rows stands at the start of the file and is known at the end.
+  if (!file_.seekable()) throw OutputError("cannot write " + path + ": an array needs a regular file, no pipe");
 }
 
 bool NpyWriter::fits(std::span<const std::int64_t> row_shape) const {

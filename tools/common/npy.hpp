@@ -60,7 +60,7 @@ class NpyReader {
 /// atomic and claimed at once, so that an unwritable place is found before the work begins. @throws OutputError
 class NpyWriter {
  public:
-  explicit NpyWriter(const std::string& path) : file_(path) {}
+  explicit NpyWriter(const std::string& path);
   /// Whether rows of this shape are like those before: one array holds one shape.
   bool fits(std::span<const std::int64_t> row_shape) const;
   /// A whole number of rows, at least one, that fit; `row_shape` is every axis behind the first.

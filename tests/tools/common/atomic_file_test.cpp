@@ -1,5 +1,6 @@
 #include "common/atomic_file.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -73,6 +74,45 @@ TEST(AtomicFile, ReplacesTheFileBehindASymbolicLink) {
   write_file(folder / "link", bytes("new"));
   EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
   EXPECT_EQ(read_text(folder / "real"), "new");
+}
+
+TEST(AtomicFile, CreatesTheFileBehindASymbolicLink) {
+  const ScratchFolder folder;
+  std::filesystem::create_directory(folder / "d");
+  std::filesystem::create_symlink("d/second", folder / "first");
+  std::filesystem::create_symlink("../real", folder / "d/second");
+  write_file(folder / "first", bytes("new"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "first"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "d/second"));
+  EXPECT_EQ(read_text(folder / "real"), "new");
+  std::filesystem::create_symlink("loop", folder / "loop");
+  EXPECT_THROW(write_file(folder / "loop", bytes("new")), OutputError);
+}
+
+TEST(AtomicFile, TakesTheLongestNameThatTheFolderTakes) {
+  const ScratchFolder folder;
+  const std::string path = folder / std::string(255, 'n');
+  write_file(path, bytes("old"));
+  write_file(path, bytes("new"));
+  EXPECT_EQ(read_text(path), "new");
+}
+
+TEST(AtomicFile, RefusesAPipeThatNobodyReadsAndFillsOneThatSomebodyReads) {
+  const ScratchFolder folder;
+  const std::string path = folder / "fifo";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THROW(AtomicFile{path}, OutputError);
+  const int reader = open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  AtomicFile file(path);
+  EXPECT_FALSE(file.seekable());
+  file.write(bytes("through"));
+  file.commit();
+  char text[16] = {};
+  EXPECT_EQ(read(reader, text, sizeof text), 7);
+  EXPECT_STREQ(text, "through");
+  close(reader);
+  EXPECT_EQ(folder.entries(), 1u);
 }
 
 TEST(AtomicFile, WritesToADeviceDirectly) {

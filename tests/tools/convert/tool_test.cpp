@@ -296,6 +296,10 @@ TEST_F(ConvertTool, RejectedSourcesAreExitCode3AndNameTheFile) {
 TEST_F(ConvertTool, AnUnwritableOutputIsExitCode4) {
   EXPECT_EQ(convert(source + " -o " + (folder / "no/such/folder.rne")).code, 4);
   EXPECT_EQ(convert(source + " -o " + folder.path()).code, 4);
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  const Result fifo = convert(source + " -o " + (folder / "fifo"), "timeout 60");
+  EXPECT_EQ(fifo.code, 4);
+  EXPECT_TRUE(mentions(fifo.err, "nobody reads this pipe")) << fifo.err;
 }
 
 TEST_F(ConvertTool, AFailureLeavesTheOldOutputAndNoOtherFile) {
@@ -386,7 +390,7 @@ TEST_F(ConvertTool, AnInterruptedRunLeavesNoFile) {
     if (exists("small.rne")) ModelFile::open(output);  // complete when it is there
     std::filesystem::remove(output);
     for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
-      EXPECT_FALSE(entry.path().filename().string().starts_with(".small.rne")) << entry.path();
+      EXPECT_FALSE(entry.path().filename().string().starts_with(".resnet_tool.")) << entry.path();
     }
   }
 }

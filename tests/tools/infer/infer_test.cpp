@@ -389,6 +389,19 @@ TEST_F(Infer, ExitsWithFourWhereItCannotWrite) {
   EXPECT_EQ(run(command({red}), Stdout::to("/dev/full")).code, 4);
 }
 
+TEST_F(Infer, RefusesAPipeAsAnArrayBeforeTheWork) {
+  const std::string fifo = folder / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  const auto alone = infer({red, "--save-output", fifo});
+  EXPECT_EQ(alone.code, 4);
+  EXPECT_EQ(alone.err, "resnet_infer: cannot write " + fifo + ": nobody reads this pipe\n");
+  EXPECT_EQ(alone.out, "");
+  const auto piped = infer({red, "--save-output", "/dev/stdout"});
+  EXPECT_EQ(piped.code, 4);
+  EXPECT_EQ(piped.err, "resnet_infer: cannot write /dev/stdout: an array needs a regular file, no pipe\n");
+  EXPECT_EQ(piped.out, "");
+}
+
 /// Rows whose results are more than a pipe holds.
 constexpr std::int64_t many = 500;
 
