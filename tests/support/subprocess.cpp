@@ -30,9 +30,7 @@ Process::Process(const std::vector<std::string>& command, const Stdout& where) {
   if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ == 0) {
     // The test runner may ignore these; a tool started from a shell does not.
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
-    std::signal(SIGPIPE, SIG_DFL);
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ}) std::signal(number, SIG_DFL);
     dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
     dup2(err[1], 2);
     if (where.kind == Stdout::Kind::captured) dup2(out[1], 1);

@@ -15,7 +15,7 @@ Examples:
   resnet_bench -m resnet50.rne --precision bf16 --layers     where the time goes, layer by layer
   resnet_bench -m resnet50.rne --iterations 100 --json > bench.json
 
-Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 130, 143 signal. docs/cli.md describes the JSON.)";
+Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. docs/cli.md describes the JSON.)";
 
 }  // namespace
 

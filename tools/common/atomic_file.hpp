@@ -9,8 +9,9 @@
 namespace resnet::tools {
 
 /// A file that appears complete or not at all: written under a temporary name beside `path`, renamed by commit(),
-/// removed by the destructor and by SIGINT or SIGTERM. An existing file keeps its content until commit(). Devices and
-/// pipes (/dev/null, /dev/stdout) are written directly. Every failure is an OutputError that names the path.
+/// removed by the destructor and by signals that end the tool. An existing file keeps its content until commit().
+/// Devices and pipes (/dev/null, /dev/stdout) are written directly. Every failure is an OutputError that names the
+/// path.
 class AtomicFile {
  public:
   /// Creates the temporary file at once, so that an unwritable place is found before the work begins. A pipe that

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -17,23 +18,25 @@ namespace {
 
 std::string tool_name = "resnet";
 
+constexpr std::array ending_signals{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
 void on_signal(int number) {
   remove_temporary_files();
-  // The contract is a number, not death by signal: callers other than shells see 130 and 143 as well.
+  // The contract is a number, not death by signal: callers other than shells see 130 or 143 as well.
   _exit(128 + number);
 }
 
 void install_signal_handlers() {
   std::signal(SIGPIPE, SIG_IGN);
-  for (const int number : {SIGINT, SIGTERM}) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error of write(), with its name
+  for (const int number : ending_signals) {
     struct sigaction old {};
     // Whoever started us with the signal ignored (nohup, a background job of a script) wants it ignored.
     if (sigaction(number, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
     struct sigaction action {};
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
-    sigaddset(&action.sa_mask, SIGINT);
-    sigaddset(&action.sa_mask, SIGTERM);
+    for (const int other : ending_signals) sigaddset(&action.sa_mask, other);
     sigaction(number, &action, nullptr);
   }
 }

@@ -20,7 +20,7 @@ Examples:
   resnet_infer -m resnet50.rne x.npy --save-output y.npy    a float32 tensor N x C x H x W in, logits out
   resnet_infer -m resnet50.rne cat.jpg --save layer4.2.relu=f.npy  an inner layer's values
 
-Exit status: 0 all classified; 1 an input failed; 2 usage; 3 model; 4 memory or output; 5 device; 130, 143 signal.
+Exit status: 0 all classified; 1 an input failed; 2 usage; 3 model; 4 memory or output; 5 device; 129 and up: signal.
 docs/cli.md describes every output format.)";
 
 std::pair<std::string, std::string> parse_save(const std::string& text) {

@@ -15,7 +15,7 @@ Examples:
   resnet_inspect resnet50.rne --batch 8 --input-size 288x288  the plan for another size
   resnet_inspect resnet50.rne --json | jq .parameters.total
 
-Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 130, 143 signal. docs/cli.md describes the JSON.)";
+Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. docs/cli.md describes the JSON.)";
 
 }  // namespace
 

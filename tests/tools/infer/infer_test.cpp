@@ -433,7 +433,7 @@ TEST_F(Infer, DoesNotWriteResultsIntoAFileWhenStdoutIsClosed) {
 }
 
 TEST_F(Infer, LeavesNoHalfFileWhenItIsInterrupted) {
-  for (const auto& [signal, code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
+  for (const auto& [signal, code] : {std::pair{SIGHUP, 129}, {SIGINT, 130}, {SIGQUIT, 131}, {SIGTERM, 143}}) {
     // The list is a pipe that nobody writes to: the tool waits for it with its output file already claimed.
     const std::string list = folder / "list", out = folder / "out.npy";
     ASSERT_EQ(mkfifo(list.c_str(), 0600), 0);
@@ -450,6 +450,19 @@ TEST_F(Infer, LeavesNoHalfFileWhenItIsInterrupted) {
     EXPECT_EQ(read_text(out), "old content");
     std::filesystem::remove(list);
   }
+}
+
+TEST_F(Infer, ReportsAFileThatGrowsTooLargeAndLeavesNothing) {
+  write_tensor(folder / "many.npy", 200, 3, 8, 0.5f);
+  write_text(folder / "out.npy", "old content");
+  const std::size_t before = folder.entries();
+  std::string line = "ulimit -f 100; exec";  // 50 KiB or 100 KiB; the array has 150 KiB
+  for (const auto& word : command({folder / "many.npy", "--save-input", folder / "out.npy"})) line += " " + word;
+  const auto outcome = run({"/bin/sh", "-c", line});
+  EXPECT_EQ(outcome.code, 4) << "signal " << outcome.signal;
+  EXPECT_EQ(outcome.err, "resnet_infer: cannot write " + (folder / "out.npy") + ": File too large\n");
+  EXPECT_EQ(folder.entries(), before);
+  EXPECT_EQ(read_text(folder / "out.npy"), "old content");
 }
 
 TEST_F(Infer, ExplainsItself) {
