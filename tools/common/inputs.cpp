@@ -48,11 +48,18 @@ class Expander {
       failed(name, std::string("cannot open the list: ") + std::strerror(errno != 0 ? errno : EISDIR));
       return;
     }
+    bool empty = true;
     for (std::string line; std::getline(stream, line);) {
       if (line.ends_with('\r')) line.pop_back();
-      if (!line.empty()) path(line);
+      if (line.empty()) continue;
+      empty = false;
+      path(line);
     }
-    if (stream.bad()) failed(name, "cannot read the list");
+    if (stream.bad()) {
+      failed(name, "cannot read the list");
+    } else if (empty) {
+      failed(name, "the list names no file");
+    }
   }
 
   void path(const std::string& name) {
@@ -126,10 +133,13 @@ class Expander {
 }  // namespace
 
 bool is_picture_name(std::string_view path) {
-  // Formats that are not decoded are known too: a folder's pictures are reported, never skipped silently.
-  static constexpr std::array<std::string_view, 16> known{".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".bmp",
-                                                          ".tga",  ".gif",  ".ppm",  ".pgm",  ".tif", ".tiff",
-                                                          ".webp", ".avif", ".heic", ".jp2"};
+  // Formats that are not decoded are known too: a folder's pictures are reported, never skipped silently. docs/cli.md
+  // holds this list.
+  static constexpr std::array<std::string_view, 50> known{
+      ".jpg",  ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".avif", ".heic",
+      ".heif", ".hif",  ".jxl", ".apng", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm",  ".tga",  ".pcx",  ".qoi",
+      ".xbm",  ".xpm",  ".jp2", ".j2k",  ".j2c", ".jpc", ".jpf", ".jpx", ".jxr", ".ico",  ".svg",  ".psd",  ".exr",
+      ".hdr",  ".dng",  ".cr2", ".cr3",  ".nef", ".arw", ".orf", ".raf", ".rw2", ".pef",  ".srw"};
   return std::find(known.begin(), known.end(), extension(path)) != known.end();
 }
 

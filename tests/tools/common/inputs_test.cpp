@@ -45,6 +45,34 @@ TEST(ExpandInputs, TakesThePicturesOfADirectoryAndBelowSortedByPath) {
             (std::vector<std::string>{folder / "a.jpg", folder / "b/x.jpeg", folder / "c.PNG"}));
 }
 
+TEST(ExpandInputs, TakesPicturesOfFormatsThatAreNotDecoded) {
+  const ScratchFolder folder;
+  for (const char* name : {"a.jxl", "b.heif", "c.HEIC", "d.avif", "e.webp", "f.tif", "g.tiff", "h.pnm", "i.gif",
+                           "j.hdr", "k.pbm", "l.psd", "m.CR2"}) {
+    write_text(folder / name, "");
+    EXPECT_TRUE(is_picture_name(name)) << name;
+  }
+  for (const char* name : {"n.txt", "o.json", "p.mp4", "jpg", "q.jpg.txt"}) {
+    write_text(folder / name, "");
+    EXPECT_FALSE(is_picture_name(name)) << name;
+  }
+  EXPECT_EQ(names({folder.path()}).size(), 13u);
+}
+
+TEST(ExpandInputs, KnowsTheExtensionsThatTheManualLists) {
+  const std::string manual = test::read_text(RESNET_SOURCE_DIR "/docs/cli.md");
+  const std::size_t begin = manual.find("`.jpg`");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string list = manual.substr(begin, manual.find(';', begin) - begin);
+  std::size_t count = 0;
+  for (std::size_t at = list.find('.'); at != std::string::npos; at = list.find('.', at + 1), ++count) {
+    const std::string name =
+        list.substr(at, list.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789", at + 1) - at);
+    EXPECT_TRUE(is_picture_name("x" + name)) << name;
+  }
+  EXPECT_EQ(count, 50u) << "an extension is missing from the manual";
+}
+
 TEST(ExpandInputs, SaysThatADirectoryHoldsNothing) {
   const ScratchFolder folder;
   EXPECT_EQ(failure(folder.path()), "the directory holds no pictures and no .npy files");
@@ -94,6 +122,10 @@ TEST(ExpandInputs, NamesAListThatCannotBeRead) {
   const ScratchFolder folder;
   EXPECT_EQ(failure("@/nowhere/list.txt"), "cannot open the list: No such file or directory");
   EXPECT_EQ(failure("@" + folder.path()), "cannot open the list: Is a directory");
+  for (const char* text : {"", "\n\r\n"}) {
+    write_text(folder / "empty.txt", text);
+    EXPECT_EQ(failure("@" + (folder / "empty.txt")), "the list names no file");
+  }
 }
 
 TEST(ExpandInputs, TakesEachRowOfAnArray) {

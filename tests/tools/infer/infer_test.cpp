@@ -161,6 +161,18 @@ TEST_F(Infer, TakesDirectoriesAndLists) {
   EXPECT_LT(outcome.out.find(pictures / "b.bmp"), outcome.out.find(blue));
 }
 
+TEST_F(Infer, ReportsAnEmptyListAndPicturesThatItCannotDecode) {
+  write_text(folder / "list.txt", "\n");
+  std::filesystem::create_directory(folder / "d");
+  write_text(folder / "d/a.jxl", "\xFF\x0A");
+  write_text(folder / "d/b.bmp", bmp(8, 8, {0, 255, 0}));
+  const auto outcome = infer({"@" + (folder / "list.txt"), folder / "d", "--top", "1"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("list.txt: the list names no file\n"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find(folder / "d/a.jxl"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.out, (folder / "d/b.bmp") + "\n   99.69%  green\n");
+}
+
 TEST_F(Infer, RunsPicturesOfDifferentSizesInTheirOwnShapes) {
   write_tiny_model(model, {.crop = false});
   const std::string wide = folder / "wide.bmp";
