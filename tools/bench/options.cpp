@@ -1,6 +1,9 @@
 #include "bench/options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <iostream>
 
 #include "common/tool_error.hpp"
@@ -17,20 +20,33 @@ Examples:
 
 Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. docs/cli.md describes the JSON.)";
 
+/// "1,8,32" -> the numbers, at the end of `batches`.
+void add_batches(std::string_view text, std::vector<std::int64_t>& batches) {
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    std::int64_t value = 0;
+    const auto read = std::from_chars(text.data() + begin, text.data() + end, value);
+    if (read.ec != std::errc() || read.ptr != text.data() + end || value < 1 || value > 65536) {
+      throw UsageError("--batch " + std::string(text) + ": expected numbers from 1 to 65536, separated by commas");
+    }
+    batches.push_back(value);
+    begin = end + 1;
+  }
+}
+
 }  // namespace
 
 std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
   BenchOptions options;
   std::string precision = "fp32", size;
+  std::vector<std::string> batches{"1"};
 
   CLI::App app("Measures a model on this machine with made-up input.", "resnet_bench");
   app.footer(examples);
   app.set_version_flag("--version", "resnet_bench " + std::string(version()));
   app.add_option("-m,--model", options.model, "Model file (.rne)")->required()->type_name("FILE");
-  app.add_option("--batch", options.batches, "Images per run, several separated by commas")
-      ->delimiter(',')
+  app.add_option("--batch", batches, "Images per run, several separated by commas")
       ->allow_extra_args(false)
-      ->check(CLI::Range(1, 65536))
       ->capture_default_str()
       ->type_name("N,...");
   app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
@@ -65,6 +81,9 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
   }
   options.precision = parse_precision(precision);
   check_device_name(options.device);
+  options.batches.clear();
+  for (const auto& text : batches) add_batches(text, options.batches);
+  if (!std::isfinite(options.seconds)) throw UsageError("--seconds: expected a number from 0 to 86400");
   if (!size.empty()) options.input_size = parse_size(size);
   return options;
 }

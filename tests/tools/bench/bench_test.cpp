@@ -69,7 +69,10 @@ TEST_F(Bench, ExitsByItsCause) {
   EXPECT_EQ(run({tool("resnet_bench"), "-m", folder / "none.rne"}).code, 3);
   EXPECT_EQ(bench({"--device", "cuda:63"}).code, 5);
   EXPECT_EQ(bench({"--batch", "1,0"}).code, 2);
-  EXPECT_EQ(bench({"--batch", "1,x"}).code, 2);
+  for (const char* batch : {"1,x", "1,,2", ",1", "1,", "", "1.5", "65537", " 1"}) {
+    EXPECT_EQ(bench({"--iterations", "1", "--batch", batch}).code, 2) << batch;
+  }
+  for (const char* seconds : {"nan", "-nan", "inf", "-1"}) EXPECT_EQ(bench({"--seconds", seconds}).code, 2) << seconds;
   EXPECT_EQ(bench({"--what"}).code, 2);
   EXPECT_EQ(run({tool("resnet_bench")}).code, 2);
   EXPECT_EQ(run({tool("resnet_bench"), "--help"}).code, 0);
