@@ -1,5 +1,6 @@
 #include "runtime/device_choice.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/check.hpp"
@@ -45,6 +46,7 @@ DeviceChoice choose_automatically(Precision precision) {
     }
     return {std::move(backend), canonical(entry.name, 0), reasons + "using " + std::string(entry.name)};
   }
+  reasons.resize(reasons.size() - std::min<std::size_t>(2, reasons.size()));  // the last separator
   fail(ErrorCode::device_unavailable, "no device can run this: " + reasons, "device auto");
 }
 

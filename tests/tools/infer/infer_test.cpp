@@ -339,6 +339,13 @@ TEST_F(Infer, ExitsWithFiveWithoutTheDevice) {
   EXPECT_NE(outcome.err.find("cuda"), std::string::npos) << outcome.err;
 }
 
+TEST_F(Infer, SaysOfEveryDeviceWhyItCannotDoThePrecision) {
+  const auto outcome = infer({red, "--precision", "fp8"});
+  EXPECT_EQ(outcome.code, 5);
+  EXPECT_NE(outcome.err.find("; reference: "), std::string::npos) << outcome.err;
+  EXPECT_TRUE(outcome.err.ends_with("not in fp8\n")) << outcome.err;
+}
+
 TEST_F(Infer, ExitsWithTwoForAWrongCommandLine) {
   for (const auto& arguments : std::vector<std::vector<std::string>>{{red, "--no-such-option"},
                                                                      {red, "--top", "0"},
