@@ -358,7 +358,8 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
 
   Json precision_hint() const {
     const DeviceInfo& device = choice_.backend->device();
-    if (options_.precision == Precision::fp32 && (device.amx_bf16 || device.avx512_bf16)) {
+    if (options_.precision == Precision::fp32 && (device.amx_bf16 || device.avx512_bf16) &&
+        choice_.backend->supports_precision(Precision::bf16)) {
       return "this CPU computes bf16 faster: --precision bf16";
     }
     return {};

@@ -59,6 +59,10 @@ TEST_F(Inspect, ShowsThePlanWithItsImplementations) {
   for (const auto& step : plan.at("steps").as_array()) EXPECT_FALSE(step.at("implementation").as_string().empty());
 }
 
+TEST_F(Inspect, HintsAtNoPrecisionThatTheDeviceCannotDo) {
+  EXPECT_TRUE(json({"--device", "reference"}).at("plan").at("precision_hint").is_null());
+}
+
 TEST_F(Inspect, TellsPeopleTheSame) {
   const auto outcome = inspect({"--device", "reference"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
