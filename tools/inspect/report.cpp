@@ -68,6 +68,8 @@ std::string plan(const Json& plan) {
                      plan.at("device").as_string() + " (" + printable(plan.at("device_reason").as_string()) + "), " +
                      plan.at("precision").as_string() + ", " + std::to_string(plan.at("threads").as_int()) +
                      " threads\n";
+  const Json* hint = plan.find("precision_hint");
+  if (hint && hint->is_string()) text += "Hint: " + printable(hint->as_string()) + "\n";
   Table table({"step", "implementation", "output", ">estimate us", ">workspace"});
   for (const auto& step : plan.at("steps").as_array()) {
     const Json* detail = step.find("detail");
