@@ -53,6 +53,7 @@ TEST_F(Bench, TimesEveryStepWhenAsked) {
   std::int64_t macs = 0;
   for (const auto& step : all.at("results").as_array().at(0).at("profile").at("steps").as_array()) {
     macs += step.at("macs").as_int();
+    EXPECT_TRUE(step.at("detail").is_string());
   }
   EXPECT_EQ(macs, 64 * 9 + 12);
 }

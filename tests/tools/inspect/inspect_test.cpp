@@ -46,6 +46,7 @@ TEST_F(Inspect, GivesArenaAndLowerBound) {
   const Json all = json();
   const Json& memory = all.at("memory");
   EXPECT_GT(memory.at("live_lower_bound_bytes").as_int(), 0);
+  for (const char* field : {"weight_bytes", "weight_buffers", "weight_packs"}) EXPECT_GT(memory.at(field).as_int(), 0);
   EXPECT_GE(memory.at("arena_bytes").as_int(), memory.at("live_lower_bound_bytes").as_int());
 }
 
@@ -57,6 +58,8 @@ TEST_F(Inspect, ShowsThePlanWithItsImplementations) {
   EXPECT_EQ(plan.at("input").as_array().at(2).as_int(), 12);
   ASSERT_FALSE(plan.at("steps").as_array().empty());
   for (const auto& step : plan.at("steps").as_array()) EXPECT_FALSE(step.at("implementation").as_string().empty());
+  EXPECT_EQ(plan.at("device_reason").as_string(), "requested");
+  EXPECT_FALSE(plan.at("device_name").as_string().empty());
 }
 
 TEST_F(Inspect, HintsAtNoPrecisionThatTheDeviceCannotDo) {
