@@ -97,11 +97,4 @@ struct ModelToWrite {
 /// throws
 std::vector<std::byte> serialise(const ModelToWrite& model);
 
-/// Writes a whole file or leaves `path` as it was: an unnamed temporary file in the same directory, fsync, one link or
-/// rename, fsync of the directory. Nothing is left behind by an error, nor by a signal that ends the process, where the
-/// file system has unnamed files (ext4, xfs, btrfs, tmpfs; elsewhere a `.resnet_engine.*.tmp` can stay after a kill).
-/// A symbolic link is followed, an existing file's permissions are kept, a device or a FIFO is written in place.
-/// @throws Error io
-void write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
-
 }  // namespace resnet

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "golden/golden_model.hpp"
+#include "support/write_bytes.hpp"
 
 int main(int argc, char** argv) {
   if (argc != 2) {
@@ -15,9 +16,9 @@ int main(int argc, char** argv) {
     for (const resnet::DType dtype : {resnet::DType::f32, resnet::DType::f16, resnet::DType::bf16}) {
       const resnet::testing::GoldenModel model(dtype);
       const std::string stem = std::string(argv[1]) + "/tiny_" + std::string(to_string(dtype));
-      resnet::write_file_atomically(stem + ".rne", model.file());
+      resnet::test::write_bytes(stem + ".rne", model.file());
       const std::string summary = model.summary_json();
-      resnet::write_file_atomically(stem + ".json", std::as_bytes(std::span(summary)));
+      resnet::test::write_bytes(stem + ".json", std::as_bytes(std::span(summary)));
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "make_golden: %s\n", error.what());

@@ -4,6 +4,7 @@
 
 #include "model/model_file.hpp"
 #include "resnet_engine/image.hpp"
+#include "support/write_bytes.hpp"
 
 namespace resnet::test {
 namespace {
@@ -54,9 +55,7 @@ std::vector<std::byte> tiny_model(const TinyModel& options) {
   return serialise(model);
 }
 
-void write_tiny_model(const std::string& path, const TinyModel& options) {
-  write_file_atomically(path, tiny_model(options));
-}
+void write_tiny_model(const std::string& path, const TinyModel& options) { write_bytes(path, tiny_model(options)); }
 
 std::string bmp(std::int64_t height, std::int64_t width, std::array<std::uint8_t, 3> rgb) {
   const std::int64_t stride = (3 * width + 3) / 4 * 4, size = 54 + stride * height;

@@ -36,6 +36,15 @@ std::filesystem::path behind_links(std::filesystem::path path) {
   return path;
 }
 
+/// Makes a rename last. Not every file system can flush a folder, and not every folder may be opened.
+void flush_folder(const std::filesystem::path& file) {
+  const std::string folder = file.has_parent_path() ? file.parent_path().string() : ".";
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  [[maybe_unused]] const int flushed = fsync(descriptor);
+  close(descriptor);
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(path_) {
@@ -111,6 +120,7 @@ void AtomicFile::commit() {
   if (rename(temporary_.c_str(), target_.c_str()) != 0) fail("write");
   temporary_.clear();
   forget_temporary_file(*std::exchange(slot_, std::nullopt));
+  flush_folder(target_);
 }
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {

@@ -6,7 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "common/temporary_files.hpp"
 #include "common/tool_error.hpp"
@@ -65,6 +68,61 @@ TEST(AtomicFile, KeepsThePermissionsOfTheFileThatItReplaces) {
   struct stat info {};
   ASSERT_EQ(stat((folder / "out").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777u, 0640u);
+}
+
+TEST(AtomicFile, FollowsTheUmaskForANewFile) {
+  const ScratchFolder folder;
+  const mode_t mask = umask(027);
+  write_file(folder / "out", bytes("new"));
+  umask(mask);
+  struct stat info {};
+  ASSERT_EQ(stat((folder / "out").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777u, 0640u);
+}
+
+TEST(AtomicFile, LeavesTheOldFileAloneInAFolderThatCannotBeWritten) {
+  const ScratchFolder folder;
+  write_text(folder / "out", "old");
+  ASSERT_EQ(chmod(folder.path().c_str(), 0555), 0);
+  ASSERT_EQ(chmod((folder / "out").c_str(), 0666), 0);
+  // Root may write everywhere, so the attempt is made by another user in a child.
+  const pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && setuid(65534) != 0) _exit(3);
+    try {
+      write_file(folder / "out", bytes("new"));
+    } catch (const OutputError& error) {
+      _exit(std::string(error.what()).find("Permission denied") != std::string::npos ? 0 : 2);
+    }
+    _exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "1: it was written, 2: another error, 3: no other user";
+  ASSERT_EQ(chmod(folder.path().c_str(), 0755), 0);
+  EXPECT_EQ(read_text(folder / "out"), "old");
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(AtomicFile, IsWholeOldOrNewWheneverTheProcessIsKilled) {
+  const ScratchFolder folder;
+  const std::string path = folder / "out", a(3'000'000, 'a'), b(4'000'000, 'b');
+  write_file(path, bytes(a));
+  for (int trial = 0; trial < 20; ++trial) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) {
+        write_file(path, bytes(b));
+        write_file(path, bytes(a));
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(500 + 731 * trial));
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    const std::string found = read_text(path);
+    EXPECT_TRUE(found == a || found == b) << "half a file after trial " << trial;
+  }
 }
 
 TEST(AtomicFile, ReplacesTheFileBehindASymbolicLink) {

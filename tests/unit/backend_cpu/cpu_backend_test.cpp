@@ -9,6 +9,7 @@
 #include "model/model_file.hpp"
 #include "resnet_engine/session.hpp"
 #include "support/random_model.hpp"
+#include "support/write_bytes.hpp"
 
 namespace resnet {
 namespace {
@@ -75,7 +76,7 @@ NetworkSpec network(const Conv& c) {
 /// Relative L2 distance of the cpu device's output in `precision` from the reference device's.
 double error_of(const NetworkSpec& spec, const Dims& input, const std::vector<float>& x, Precision precision) {
   const test::TemporaryDirectory directory;
-  write_file_atomically(directory.file("net.rne"), test::random_model(spec, 11));
+  test::write_bytes(directory.file("net.rne"), test::random_model(spec, 11));
   const Model model = Model::load(directory.file("net.rne"));
   std::vector<std::vector<float>> outputs;
   for (const char* device : {"reference", "cpu"}) {
@@ -147,8 +148,7 @@ std::string implementation_of(const Session& session, const std::string& layer) 
 
 TEST(CpuSelection, TakesWinogradWhereTilesPayForItAndSaysWhyNotElsewhere) {
   const test::TemporaryDirectory directory;
-  write_file_atomically(directory.file("net.rne"),
-                        test::random_model(test::torchvision_resnet("resnet18", 224, 10), 1));
+  test::write_bytes(directory.file("net.rne"), test::random_model(test::torchvision_resnet("resnet18", 224, 10), 1));
   SessionOptions options;
   options.device = "cpu";
   Session session(Model::load(directory.file("net.rne")), options);
@@ -165,7 +165,7 @@ TEST(CpuSelection, TakesWinogradWhereTilesPayForItAndSaysWhyNotElsewhere) {
 TEST(CpuSelection, KeepsEveryResNetLayerOffTheReferenceLoops) {
   const test::TemporaryDirectory directory;
   for (const char* net : {"resnet18", "resnet50", "resnext50_32x4d"}) {
-    write_file_atomically(directory.file("net.rne"), test::random_model(test::torchvision_resnet(net, 64, 10), 1));
+    test::write_bytes(directory.file("net.rne"), test::random_model(test::torchvision_resnet(net, 64, 10), 1));
     SessionOptions options;
     options.device = "cpu";
     Session session(Model::load(directory.file("net.rne")), options);

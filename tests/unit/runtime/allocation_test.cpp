@@ -4,13 +4,14 @@
 #include "resnet_engine/session.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/random_model.hpp"
+#include "support/write_bytes.hpp"
 
 namespace resnet {
 namespace {
 
 TEST(Allocations, ARunMakesNoneOfOursAndTheLibrarysStaySmallAndConstant) {
   const test::TemporaryDirectory directory;
-  write_file_atomically(directory.file("net.rne"), test::random_model(test::torchvision_resnet("resnet50", 64, 10), 1));
+  test::write_bytes(directory.file("net.rne"), test::random_model(test::torchvision_resnet("resnet50", 64, 10), 1));
   SessionOptions options;
   options.device = "cpu";
   Session session(Model::load(directory.file("net.rne")), options);

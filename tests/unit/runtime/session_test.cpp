@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "model/model_file.hpp"
 #include "support/random_model.hpp"
+#include "support/write_bytes.hpp"
 
 namespace resnet {
 namespace {
@@ -21,8 +22,7 @@ class SessionTest : public ::testing::TestWithParam<const char*> {
  protected:
   static void SetUpTestSuite() {
     directory = new test::TemporaryDirectory;
-    write_file_atomically(directory->file("net.rne"),
-                          test::random_model(test::torchvision_resnet("resnet18", 64, 10), 1));
+    test::write_bytes(directory->file("net.rne"), test::random_model(test::torchvision_resnet("resnet18", 64, 10), 1));
   }
   static void TearDownTestSuite() { delete directory; }
 
