@@ -60,6 +60,7 @@ trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+chmod 755 "$root"  # mktemp makes it private, but it is the root folder of all users in there
 [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$root" "$mirror"
 
 # How this machine reaches packages; nothing of it is in the repository. The root keeps debootstrap's one source line.
