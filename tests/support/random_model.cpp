@@ -1,7 +1,6 @@
 #include "support/random_model.hpp"
 
 #include <cmath>
-#include <cstdlib>
 #include <random>
 #include <span>
 #include <stdexcept>
@@ -67,17 +66,6 @@ std::vector<std::byte> random_model(const NetworkSpec& network, std::uint64_t se
     }
   }
   return serialise(model);
-}
-
-TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "resnet-engine-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a temporary directory");
-  path_ = pattern;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 std::vector<float> random_values(std::size_t size, std::uint64_t seed) {

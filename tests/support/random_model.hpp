@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,20 +15,6 @@ std::map<std::string, std::vector<float>> random_weights(const NetworkSpec& netw
 
 /// The bytes of a `.rne` file with those weights; tensors that the network has as bf16 are rounded to it.
 std::vector<std::byte> random_model(const NetworkSpec& network, std::uint64_t seed);
-
-/// A file in a fresh directory that is removed with this object.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// `size` reproducible values in [-1, 1).
 std::vector<float> random_values(std::size_t size, std::uint64_t seed);

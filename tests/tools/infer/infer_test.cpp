@@ -44,7 +44,8 @@ class Infer : public testing::Test {
   Outcome infer(const std::vector<std::string>& arguments) const {
     Outcome outcome = run(command(arguments));
     // A build without oneDNN says first that it is slow.
-    if (outcome.err.starts_with("resnet-engine: this build has no oneDNN")) outcome.err.erase(0, outcome.err.find('\n') + 1);
+    if (outcome.err.starts_with("resnet-engine: this build has no oneDNN"))
+      outcome.err.erase(0, outcome.err.find('\n') + 1);
     return outcome;
   }
 

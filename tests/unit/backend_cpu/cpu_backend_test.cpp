@@ -9,6 +9,7 @@
 #include "model/model_file.hpp"
 #include "resnet_engine/session.hpp"
 #include "support/random_model.hpp"
+#include "support/scratch_folder.hpp"
 #include "support/write_bytes.hpp"
 
 namespace resnet {
@@ -75,9 +76,9 @@ NetworkSpec network(const Conv& c) {
 
 /// Relative L2 distance of the cpu device's output in `precision` from the reference device's.
 double error_of(const NetworkSpec& spec, const Dims& input, const std::vector<float>& x, Precision precision) {
-  const test::TemporaryDirectory directory;
-  test::write_bytes(directory.file("net.rne"), test::random_model(spec, 11));
-  const Model model = Model::load(directory.file("net.rne"));
+  const test::ScratchFolder directory;
+  test::write_bytes(directory / "net.rne", test::random_model(spec, 11));
+  const Model model = Model::load(directory / "net.rne");
   std::vector<std::vector<float>> outputs;
   for (const char* device : {"reference", "cpu"}) {
     SessionOptions options;
@@ -147,11 +148,11 @@ std::string implementation_of(const Session& session, const std::string& layer) 
 }
 
 TEST(CpuSelection, TakesWinogradWhereTilesPayForItAndSaysWhyNotElsewhere) {
-  const test::TemporaryDirectory directory;
-  test::write_bytes(directory.file("net.rne"), test::random_model(test::torchvision_resnet("resnet18", 224, 10), 1));
+  const test::ScratchFolder directory;
+  test::write_bytes(directory / "net.rne", test::random_model(test::torchvision_resnet("resnet18", 224, 10), 1));
   SessionOptions options;
   options.device = "cpu";
-  Session session(Model::load(directory.file("net.rne")), options);
+  Session session(Model::load(directory / "net.rne"), options);
   session.prepare(1, 224, 224);
   const bool applies = detect_cpu().avx2;
   EXPECT_EQ(implementation_of(session, "layer1.0.conv1"), applies ? "winograd" : "onednn_convolution");
@@ -163,12 +164,12 @@ TEST(CpuSelection, TakesWinogradWhereTilesPayForItAndSaysWhyNotElsewhere) {
 }
 
 TEST(CpuSelection, KeepsEveryResNetLayerOffTheReferenceLoops) {
-  const test::TemporaryDirectory directory;
+  const test::ScratchFolder directory;
   for (const char* net : {"resnet18", "resnet50", "resnext50_32x4d"}) {
-    test::write_bytes(directory.file("net.rne"), test::random_model(test::torchvision_resnet(net, 64, 10), 1));
+    test::write_bytes(directory / "net.rne", test::random_model(test::torchvision_resnet(net, 64, 10), 1));
     SessionOptions options;
     options.device = "cpu";
-    Session session(Model::load(directory.file("net.rne")), options);
+    Session session(Model::load(directory / "net.rne"), options);
     session.prepare(1, 64, 64);
     const Json described = parse_json(session.describe_json(), "describe");
     for (const Json& step : described.at("steps").as_array()) {

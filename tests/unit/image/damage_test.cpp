@@ -12,6 +12,8 @@
 #include "image/decoders.hpp"
 #include "image/limits.hpp"
 #include "image/memory_errors.hpp"
+#include "support/scratch_folder.hpp"
+#include "support/write_bytes.hpp"
 #include "unit/image/golden.hpp"
 
 namespace resnet::test {
@@ -210,8 +212,9 @@ TEST(PictureLimits, CountJpegScansAgainstTheNumberOfPixelsToo) {
 }
 
 TEST(PictureLimits, StopFilesAndBuffersBeyond64MiB) {
-  const TemporaryFolder folder;
-  const std::string path = folder.write("large.jpg", bytes_of("\xff\xd8\xff"sv));
+  const ScratchFolder folder;
+  const std::string path = folder / "large.jpg";
+  write_bytes(path, std::as_bytes(std::span<const std::uint8_t>(bytes_of("\xff\xd8\xff"sv))));
   std::filesystem::resize_file(path, max_image_file_bytes + 1);
   const Error error = error_of([&] { (void)load_image(path); });
   EXPECT_EQ(error.code(), ErrorCode::image_limit);
@@ -292,10 +295,10 @@ TEST(UnsupportedPictures, IncludeCompressedBmp) {
 }
 
 TEST(PictureFiles, ThatCannotBeReadAreNamedWithoutWaiting) {
-  const TemporaryFolder folder;
-  const std::string fifo = folder.path("pipe");
+  const ScratchFolder folder;
+  const std::string fifo = folder / "pipe";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-  for (const std::string& path : {fifo, folder.path("missing.jpg"), folder.path(""), std::string("/dev/zero"),
+  for (const std::string& path : {fifo, folder / "missing.jpg", folder.path(), std::string("/dev/zero"),
                                   std::string("/dev/full"), std::string()}) {
     Error error(ErrorCode::internal, "");
     EXPECT_LT(seconds([&] { error = error_of([&] { (void)load_image(path); }); }), 1.0) << path;
@@ -313,8 +316,9 @@ TEST(PictureMemory, ThatIsExhaustedIsAnErrorOfThisLibrary) {
 }
 
 TEST(PictureFiles, ThatAreEmptySaySo) {
-  const TemporaryFolder folder;
-  const std::string path = folder.write("empty.png", {});
+  const ScratchFolder folder;
+  const std::string path = folder / "empty.png";
+  write_bytes(path, {});
   const Error error = error_of([&] { (void)load_image(path); });
   EXPECT_EQ(error.code(), ErrorCode::image_corrupt);
   EXPECT_NE(error.message().find("empty"), std::string::npos);

@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "image/decoders.hpp"
+#include "support/scratch_folder.hpp"
+#include "support/write_bytes.hpp"
 #include "unit/image/golden.hpp"
 
 namespace resnet::test {
@@ -61,8 +63,9 @@ TEST(Decode, JpegIsWithinTheDocumentedDistanceOfPillow) {
 }
 
 TEST(Decode, TellsTheFormatFromTheContentAndNotFromTheName) {
-  const TemporaryFolder folder;
-  const std::string path = folder.write("picture.jpg", read_golden("rgb.png"));
+  const ScratchFolder folder;
+  const std::string path = folder / "picture.jpg";
+  write_bytes(path, std::as_bytes(std::span<const std::uint8_t>(read_golden("rgb.png"))));
   EXPECT_EQ(load_image(path).pixels, load_image(golden_path("rgb.png")).pixels);
 }
 

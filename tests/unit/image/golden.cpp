@@ -63,21 +63,4 @@ std::vector<std::string> golden_files(const std::string& suffix) {
   return names;
 }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = std::filesystem::temp_directory_path().string() + "/resnet_image_XXXXXX";
-  if (!::mkdtemp(pattern.data())) throw std::runtime_error("cannot create a temporary folder");
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TemporaryFolder::write(const std::string& name, std::span<const std::uint8_t> bytes) const {
-  std::ofstream file(path(name), std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  return path(name);
-}
-
 }  // namespace resnet::test

@@ -37,18 +37,4 @@ Error error_of(Action&& action) {
   throw std::runtime_error("no error was raised");
 }
 
-/// A folder that is removed with everything in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string path(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, std::span<const std::uint8_t> bytes) const;
-
- private:
-  std::string path_;
-};
-
 }  // namespace resnet::test

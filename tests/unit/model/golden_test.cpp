@@ -1,11 +1,10 @@
 // Files of released format versions. They are never written again and load for ever.
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "base/json.hpp"
 #include "golden/golden_model.hpp"
-#include "unit/model/scratch_directory.hpp"
+#include "support/scratch_folder.hpp"
+#include "unit/model/model_bytes.hpp"
 
 namespace resnet::testing {
 namespace {
@@ -13,7 +12,7 @@ namespace {
 std::string golden_path(const std::string& name) { return std::string(RESNET_SOURCE_DIR "/tests/golden/") + name; }
 
 Json summary(const std::string& name) {
-  const Bytes text = read_plainly(golden_path(name));
+  const Bytes text = from_text(test::read_text(golden_path(name)));
   return parse_json({reinterpret_cast<const char*>(text.data()), text.size()}, name);
 }
 
@@ -65,7 +64,7 @@ TEST_P(GoldenV1, HasTheLayersThatWereWritten) {
 TEST_P(GoldenV1, IsWhatTheWriterOfVersion1StillWrites) {
   const std::string dtype = GetParam();
   const GoldenModel model(dtype == "f32" ? DType::f32 : dtype == "f16" ? DType::f16 : DType::bf16);
-  EXPECT_EQ(model.file(), read_plainly(golden_path("v1/tiny_" + dtype + ".rne")));
+  EXPECT_EQ(model.file(), from_text(test::read_text(golden_path("v1/tiny_" + dtype + ".rne"))));
 }
 
 }  // namespace

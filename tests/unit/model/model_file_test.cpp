@@ -3,10 +3,13 @@
 
 #include <bit>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include "golden/golden_model.hpp"
-#include "unit/model/scratch_directory.hpp"
+#include "support/scratch_folder.hpp"
+#include "support/write_bytes.hpp"
+#include "unit/model/model_bytes.hpp"
 
 namespace resnet::testing {
 namespace {
@@ -36,21 +39,21 @@ TEST(ModelFile, ReadsEveryElementTypeAsF32) {
 }
 
 TEST(ModelFile, ReadsFromDiskWhatItReadsFromMemory) {
-  const ScratchDirectory directory;
+  const test::ScratchFolder directory;
   const GoldenModel golden(DType::bf16);
-  write_plainly(directory.file("a.rne"), golden.file());
-  const auto model = ModelFile::open(directory.file("a.rne"));
-  EXPECT_EQ(model->path(), directory.file("a.rne"));
+  test::write_bytes(directory / "a.rne", golden.file());
+  const auto model = ModelFile::open(directory / "a.rne");
+  EXPECT_EQ(model->path(), directory / "a.rne");
   for (const GoldenModel::Tensor& tensor : golden.tensors()) EXPECT_EQ(read(*model, tensor.name), tensor.values);
 }
 
 TEST(ModelFile, RefusesWhatIsNoRegularFileWithoutWaiting) {
-  const ScratchDirectory directory;
-  ASSERT_EQ(::mkfifo(directory.file("fifo").c_str(), 0600), 0);
-  expect_io_error_at_once(directory.file("fifo"), "no regular file");
-  expect_io_error_at_once(directory.path().string(), "is a directory");
+  const test::ScratchFolder directory;
+  ASSERT_EQ(::mkfifo((directory / "fifo").c_str(), 0600), 0);
+  expect_io_error_at_once(directory / "fifo", "no regular file");
+  expect_io_error_at_once(directory.path(), "is a directory");
   expect_io_error_at_once("/dev/zero", "no regular file");
-  expect_io_error_at_once(directory.file("missing.rne"), "No such file");
+  expect_io_error_at_once(directory / "missing.rne", "No such file");
 }
 
 TEST(ModelFile, NamesAMissingTensor) {
@@ -107,7 +110,7 @@ TEST(ModelFile, ReportsDamageAsDamageEvenWhereItMadeANan) {
 }
 
 /// A model whose weights span several pieces.
-std::string write_large(const ScratchDirectory& directory) {
+std::string write_large(const test::ScratchFolder& directory) {
   const std::vector<float> weights(4 * 100'000, 0.5F);
   ModelToWrite model;
   model.layers = {{"input",
@@ -118,19 +121,19 @@ std::string write_large(const ScratchDirectory& directory) {
                   {"fc", "dense", {"input"}, {}, {{"weight", "w"}}}};
   model.output = "fc";
   model.tensors = {{"w", DType::f32, {4, 100'000}, std::as_bytes(std::span(weights))}};
-  const std::string path = directory.file("large.rne");
-  write_plainly(path, serialise(model));
+  const std::string path = directory / "large.rne";
+  test::write_bytes(path, serialise(model));
   return path;
 }
 
 TEST(ModelFile, ReadsTensorsOfSeveralPiecesAndFindsABadValueInAnyOfThem) {
-  const ScratchDirectory directory;
+  const test::ScratchFolder directory;
   const std::string path = write_large(directory);
   EXPECT_EQ(read(*ModelFile::open(path), "w"), std::vector<float>(400'000, 0.5F));
 }
 
 TEST(ModelFile, ThatShrinksIsAnErrorAndNoSignal) {
-  const ScratchDirectory directory;
+  const test::ScratchFolder directory;
   const std::string path = write_large(directory);
   const auto model = ModelFile::open(path);
   std::filesystem::resize_file(path, 800'000);
@@ -140,7 +143,7 @@ TEST(ModelFile, ThatShrinksIsAnErrorAndNoSignal) {
 }
 
 TEST(ModelFile, ThatGrowsOrIsWrittenToIsAnError) {
-  const ScratchDirectory directory;
+  const test::ScratchFolder directory;
   const std::string path = write_large(directory);
   const auto model = ModelFile::open(path);
   std::ofstream(path, std::ios::app) << 'x';
@@ -153,25 +156,25 @@ TEST(ModelFile, ThatGrowsOrIsWrittenToIsAnError) {
 }
 
 TEST(ModelFile, ReplacedByARenameOrRemovedKeepsItsOldContent) {
-  const ScratchDirectory directory;
+  const test::ScratchFolder directory;
   const std::string path = write_large(directory);
   const auto model = ModelFile::open(path);
-  write_plainly(directory.file("new"), GoldenModel(DType::f32).file());
-  std::filesystem::rename(directory.file("new"), path);
+  test::write_bytes(directory / "new", GoldenModel(DType::f32).file());
+  std::filesystem::rename(directory / "new", path);
   EXPECT_EQ(read(*model, "w"), std::vector<float>(400'000, 0.5F));
   std::filesystem::remove(path);
   EXPECT_EQ(read(*model, "w"), std::vector<float>(400'000, 0.5F));
 }
 
 TEST(ModelFile, OverwrittenAgainAndAgainWhileReadGivesTheContentOrAnError) {
-  const ScratchDirectory directory;
+  const test::ScratchFolder directory;
   const std::string path = write_large(directory);
-  const Bytes bytes = read_plainly(path);
+  const Bytes bytes = from_text(test::read_text(path));
   std::atomic<bool> stop{false};
   std::thread writer([&] {
     for (std::size_t i = 0; !stop; ++i) {
       std::filesystem::resize_file(path, (i * 7919) % bytes.size());
-      write_plainly(path, bytes);
+      test::write_bytes(path, bytes);
     }
   });
   int complete = 0;
@@ -191,7 +194,7 @@ TEST(ModelFile, OverwrittenAgainAndAgainWhileReadGivesTheContentOrAnError) {
 }
 
 TEST(ModelFile, MayBeReadFromManyThreads) {
-  const ScratchDirectory directory;
+  const test::ScratchFolder directory;
   const auto model = ModelFile::open(write_large(directory));
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {

@@ -4,17 +4,18 @@
 #include "resnet_engine/session.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/random_model.hpp"
+#include "support/scratch_folder.hpp"
 #include "support/write_bytes.hpp"
 
 namespace resnet {
 namespace {
 
 TEST(Allocations, ARunMakesNoneOfOursAndTheLibrarysStaySmallAndConstant) {
-  const test::TemporaryDirectory directory;
-  test::write_bytes(directory.file("net.rne"), test::random_model(test::torchvision_resnet("resnet50", 64, 10), 1));
+  const test::ScratchFolder directory;
+  test::write_bytes(directory / "net.rne", test::random_model(test::torchvision_resnet("resnet50", 64, 10), 1));
   SessionOptions options;
   options.device = "cpu";
-  Session session(Model::load(directory.file("net.rne")), options);
+  Session session(Model::load(directory / "net.rne"), options);
   const auto x = test::random_values(2 * 64 * 64 * 3, 2);
   std::vector<float> y(20);
   const auto run = [&] { session.run({x.data(), 2, 64, 64, 3}, {y.data(), 2, 1, 1, 10}); };

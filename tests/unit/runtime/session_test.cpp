@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "model/model_file.hpp"
 #include "support/random_model.hpp"
+#include "support/scratch_folder.hpp"
 #include "support/write_bytes.hpp"
 
 namespace resnet {
@@ -21,12 +22,12 @@ using test::random_values;
 class SessionTest : public ::testing::TestWithParam<const char*> {
  protected:
   static void SetUpTestSuite() {
-    directory = new test::TemporaryDirectory;
-    test::write_bytes(directory->file("net.rne"), test::random_model(test::torchvision_resnet("resnet18", 64, 10), 1));
+    directory = new test::ScratchFolder;
+    test::write_bytes(*directory / "net.rne", test::random_model(test::torchvision_resnet("resnet18", 64, 10), 1));
   }
   static void TearDownTestSuite() { delete directory; }
 
-  static Model load() { return Model::load(directory->file("net.rne")); }
+  static Model load() { return Model::load(*directory / "net.rne"); }
   static SessionOptions on(const std::string& device) {
     SessionOptions options;
     options.device = device;
@@ -57,7 +58,7 @@ class SessionTest : public ::testing::TestWithParam<const char*> {
     return Error(ErrorCode::internal, "");
   }
 
-  static inline test::TemporaryDirectory* directory = nullptr;
+  static inline test::ScratchFolder* directory = nullptr;
 };
 
 TEST_F(SessionTest, CpuAgreesWithTheReferenceBackend) {
