@@ -1,11 +1,10 @@
 #include "bench/options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <iostream>
 
+#include "common/command_line.hpp"
 #include "common/tool_error.hpp"
 #include "common/version.hpp"
 
@@ -70,15 +69,7 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
   app.add_flag("--layers", options.layers, "Time every step and print its GFLOP/s");
   app.add_flag("--json", options.json, "Print one JSON object");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    app.exit(asked);
-    std::cout.flush();
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
-  }
+  if (!parse_command_line(app, argc, argv)) return std::nullopt;
   options.precision = parse_precision(precision);
   check_device_name(options.device);
   options.batches.clear();

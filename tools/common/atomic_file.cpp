@@ -10,6 +10,7 @@
 #include <random>
 #include <utility>
 
+#include "common/same_file.hpp"
 #include "common/temporary_files.hpp"
 #include "common/tool_error.hpp"
 
@@ -22,18 +23,6 @@ std::string random_suffix() {
   std::string suffix;
   for (int i = 0; i < 8; ++i) suffix += letters[source() % (sizeof letters - 1)];
   return suffix;
-}
-
-/// Where a symbolic link leads in the end, also when nothing is there yet.
-std::filesystem::path behind_links(std::filesystem::path path) {
-  std::error_code error;
-  for (int links = 0; std::filesystem::is_symlink(path, error); ++links) {
-    if (links == 40) throw OutputError("cannot write " + path.string() + ": " + std::strerror(ELOOP));
-    const auto to = std::filesystem::read_symlink(path, error);
-    if (error) break;
-    path = path.parent_path() / to;  // an absolute `to` replaces it
-  }
-  return path;
 }
 
 /// Makes a rename last. Not every file system can flush a folder, and not every folder may be opened.
@@ -57,7 +46,9 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(path_
     return;
   }
   // Through a symbolic link the file behind it is replaced or created; the link stays.
-  const std::filesystem::path target = behind_links(path_);
+  std::error_code links;
+  const std::filesystem::path target = behind_links(path_, links);
+  if (links) throw OutputError("cannot write " + path_ + ": " + links.message());
   target_ = target.string();
   if (exists && access(target_.c_str(), W_OK) != 0) fail("write");
   for (int attempt = 0; descriptor_ < 0; ++attempt) {

@@ -191,7 +191,7 @@ NpyHeader parse_npy_header(std::span<const std::byte> prefix, std::uint64_t file
 }
 
 NpyReader::NpyReader(std::string path) : path_(std::move(path)) {
-  descriptor_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  descriptor_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // no waiting for a pipe
   struct stat info {};
   if (descriptor_ < 0 || fstat(descriptor_, &info) != 0) {
     const std::string reason = std::strerror(errno);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <system_error>
 
 #include "common/temporary_files.hpp"
 #include "common/text.hpp"
@@ -78,6 +79,12 @@ int run_tool(std::string_view name, int argc, char** argv, ToolMain main) {
     report(error.what());
   } catch (const std::bad_alloc&) {
     report("out of memory; try a smaller --batch");
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again) {
+      report("cannot start a thread; raise ulimit -u (processes) or -v (memory)");
+    } else {
+      report(std::string("internal error: ") + error.what() + "; please report this as a bug");
+    }
   } catch (const std::exception& error) {
     report(std::string("internal error: ") + error.what() + "; please report this as a bug");
   }

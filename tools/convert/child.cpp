@@ -75,7 +75,7 @@ std::string error_json(ErrorCode code, const std::string& message, const std::st
     const std::string needs = "needs more than the " + std::to_string(real.memory_bytes >> 20) + " MiB of memory that ";
     written = write_frame(
         out, true,
-        by_ulimit ? error_json(ErrorCode::out_of_memory, needs + "this process may take", "", "raise ulimit -v")
+        by_ulimit ? error_json(ErrorCode::out_of_memory, needs + "this process may take", "", "raise ulimit -v or -d")
                   : error_json(ErrorCode::import_failed, needs + "a file of its size may take", "",
                                "the file is damaged or was made to exhaust memory"),
         {});

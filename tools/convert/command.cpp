@@ -97,7 +97,11 @@ void check_usage(const Command& command) {
   if (!command.weights.empty() && command.arch != "auto") {
     fail(ErrorCode::invalid_argument, "cannot be combined: SOURCE is the architecture", "--weights and --arch");
   }
-  for (const std::string* input : {&command.source, &command.weights, &command.map, &command.labels, &command.arch}) {
+}
+
+/// `weights` is the file that SOURCE means, which may lie in a cache.
+void check_output(const Command& command, const std::string& weights) {
+  for (const std::string* input : {&command.source, &weights, &command.map, &command.labels, &command.arch}) {
     if (tools::same_file(*input, command.output)) {
       fail(ErrorCode::invalid_argument, "is also an input", "--output " + command.output, "choose another name");
     }
@@ -120,6 +124,7 @@ void check_model(const ModelFile& model) {
 Outcome run(const Command& command) {
   check_usage(command);
   const CachedFile found = find_source(command);
+  check_output(command, found.path);
   const Request request = make_request(command, found);
   tools::AtomicFile output(command.output);  // now: an unwritable place shall not cost a conversion
   const SourceFile source = SourceFile::open(found.path);

@@ -180,6 +180,10 @@ Converted convert_source(const SourceFile& source, const Request& request) {
   const std::string prefixes = strip_common_prefixes(named.tensors);
   if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
   apply_key_map(request.map, named.tensors);
+  if (named.tensors.empty()) {
+    fail(ErrorCode::import_failed, "no tensor is left", "",
+         request.map.empty() ? "the file holds none" : "--map drops every key");
+  }
 
   const TensorIndex index(named.tensors);
   Recipe recipe = choose_recipe(request.arch, index);

@@ -1,14 +1,14 @@
 // resnet_convert SOURCE -o MODEL.rne: weights of another program in, one checked model file out.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <string>
 #include <string_view>
 
+#include "common/command_line.hpp"
 #include "common/exit_code.hpp"
 #include "common/run_tool.hpp"
+#include "common/same_file.hpp"
 #include "common/standard_output.hpp"
 #include "common/text.hpp"
 #include "common/tool_error.hpp"
@@ -48,25 +48,21 @@ ExitCode convert_main(int argc, char** argv) {
                  "HxW of the network's input; the resize edge scales in proportion");
   app.add_flag("--verbose", command.verbose, "list every key");
   app.add_flag("-q,--quiet", quiet, "print errors only");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    app.exit(asked);
-    std::cout.flush();
-    return ExitCode::ok;
-  } catch (const CLI::ParseError& error) {
-    throw resnet::tools::UsageError(error.what());
-  }
+  if (!resnet::tools::parse_command_line(app, argc, argv)) return ExitCode::ok;
   const auto start = std::chrono::steady_clock::now();
   try {
     const resnet::convert::Outcome outcome = resnet::convert::run(command);
     if (quiet) return ExitCode::ok;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const std::string report = outcome.report + "wrote       " + resnet::tools::printable(command.output) + ", " +
+                               resnet::tools::human_bytes(static_cast<std::int64_t>(outcome.bytes)) + ", " +
+                               resnet::tools::fixed(seconds.count(), 2) + " s\n";
+    if (resnet::tools::same_file(command.output, "/dev/stdout")) {  // the model went there
+      std::fputs(report.c_str(), stderr);
+      return ExitCode::ok;
+    }
     resnet::tools::StandardOutput out;
-    out.write(outcome.report);
-    out.write("wrote       " + resnet::tools::printable(command.output) + ", " +
-              resnet::tools::human_bytes(static_cast<std::int64_t>(outcome.bytes)) + ", " +
-              resnet::tools::fixed(seconds.count(), 2) + " s\n");
+    out.write(report);
     out.flush();
     return ExitCode::ok;
   } catch (const resnet::Error& error) {

@@ -164,7 +164,9 @@ SandboxLimits enter_sandbox(const SandboxLimits& limits, std::vector<int> keep) 
   if (limits.cpu_seconds > 0) real.cpu_seconds = limit(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1);
   if (limits.memory_bytes > 0 && RESNET_SANITIZED == 0) {
     const std::uint64_t end = limit(RLIMIT_AS, now + limits.memory_bytes, now + limits.memory_bytes);
-    real.memory_bytes = end - std::min(end, now);
+    rlimit data{};  // ulimit -d: not ours to lower, but it may be what runs out
+    ensure(::getrlimit(RLIMIT_DATA, &data) == 0, "a process may ask for its own limits");
+    real.memory_bytes = std::min<std::uint64_t>(end - std::min(end, now), data.rlim_cur);
   }
   filter_system_calls();
   return real;

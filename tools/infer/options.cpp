@@ -1,9 +1,8 @@
 #include "infer/options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <iostream>
 
+#include "common/command_line.hpp"
 #include "common/same_file.hpp"
 #include "common/session_choice.hpp"
 #include "common/tool_error.hpp"
@@ -104,24 +103,11 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
       ->type_name("LAYER=FILE.npy")
       ->allow_extra_args(false);
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    app.exit(asked);
-    std::cout.flush();
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
-  }
+  if (!parse_command_line(app, argc, argv)) return std::nullopt;
   options.format = parse_format(format);
   options.precision = parse_precision(precision);
   check_device_name(options.device);
   for (const auto& text : save) options.save.push_back(parse_save(text));
-  for (const char* option : {"--save-output", "--save-input"}) {
-    if (app.count(option) > 0 && app[option]->as<std::string>().empty()) {
-      throw UsageError(std::string(option) + ": the file name is empty");
-    }
-  }
   check_outputs(options);
   return options;
 }

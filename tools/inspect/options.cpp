@@ -1,8 +1,6 @@
 #include "inspect/options.hpp"
 
-#include <CLI/CLI.hpp>
-#include <iostream>
-
+#include "common/command_line.hpp"
 #include "common/tool_error.hpp"
 #include "common/version.hpp"
 
@@ -41,15 +39,7 @@ std::optional<InspectOptions> parse_inspect_options(int argc, char** argv) {
   app.add_option("--batch", options.batch, "Images per run")->check(CLI::Range(1, 65536))->capture_default_str();
   app.add_option("--input-size", size, "Plan for this size instead of the model's own")->type_name("HxW");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    app.exit(asked);
-    std::cout.flush();
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
-  }
+  if (!parse_command_line(app, argc, argv)) return std::nullopt;
   options.precision = parse_precision(precision);
   check_device_name(options.device);
   if (!size.empty()) options.input_size = parse_size(size);

@@ -1,6 +1,7 @@
 #include "common/npy.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <limits>
@@ -205,6 +206,13 @@ TEST(NpyFile, NamesAMissingFile) {
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "/nowhere/x.npy: cannot open: No such file or directory");
   }
+}
+
+TEST(NpyFile, DoesNotWaitForAPipe) {
+  const ScratchFolder folder;
+  const std::string pipe = folder / "pipe.npy";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(NpyReader{pipe}, Error);
 }
 
 TEST(NpyFile, HasAHeaderOfFixedLengthForAnyNumberOfRows) {

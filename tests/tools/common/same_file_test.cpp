@@ -25,6 +25,16 @@ TEST(SameFile, FollowsLinksAndDots) {
   EXPECT_FALSE(same_file("", ""));
 }
 
+TEST(SameFile, FollowsALinkToAFileThatIsNotThereYet) {
+  const ScratchFolder folder;
+  std::filesystem::create_symlink("new", folder / "link");
+  EXPECT_TRUE(same_file(folder / "link", folder / "new"));
+  EXPECT_FALSE(same_file(folder / "link", folder / "other"));
+  std::filesystem::create_symlink("b", folder / "a");
+  std::filesystem::create_symlink("a", folder / "b");
+  EXPECT_FALSE(same_file(folder / "a", folder / "new")) << "links in a ring end";
+}
+
 TEST(SameFile, ComparesNamesOfFilesThatAreNotThereYet) {
   const ScratchFolder folder;
   EXPECT_TRUE(same_file(folder / "new", folder / "./new"));

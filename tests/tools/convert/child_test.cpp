@@ -148,7 +148,7 @@ TEST(LimitedChild, ALowerLimitOfTheProcessStaysAndIsNamed) {
   });
   ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
   EXPECT_EQ(error.code(), ErrorCode::out_of_memory) << error.what();
-  EXPECT_EQ(error.next(), "raise ulimit -v");
+  EXPECT_EQ(error.next(), "raise ulimit -v or -d");
 }
 
 TEST(LimitedChild, AResultBeyondItsLimitIsRefused) {

@@ -250,7 +250,8 @@ TEST_F(ConvertTool, UsageErrorsAreExitCode2) {
         source + " --input-size 224 -o " + output, source + " --input-size 0x224 -o " + output,
         source + " --arch resnet19 -o " + output, source + " -o " + source,
         source + " --labels " + labels + " -o " + output, source + " --weights " + source + " -o " + output,
-        "torchvision:vgg16 -o " + output}) {
+        "torchvision:vgg16 -o " + output, source + " --labels '' -o " + output, source + " --preset '' -o " + output,
+        source + " --input-size '' -o " + output, source + " --map '' -o " + output, "'' -o " + output}) {
     const Result run = convert(arguments);
     EXPECT_EQ(run.code, 2) << arguments << "\n" << run.err;
     EXPECT_NE(run.err, "");
@@ -356,6 +357,30 @@ TEST_F(ConvertTool, LooksIntoTheCachesByName) {
   EXPECT_TRUE(mentions(absent.err, "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"));
 }
 
+TEST_F(ConvertTool, DoesNotWriteOverACachedSource) {
+  std::filesystem::create_directories(folder / "torch/hub/checkpoints");
+  const std::string cached = write("torch/hub/checkpoints/resnet18-f37072fd.pth",
+                                   torch_file(small_tensors(find_torchvision_net("resnet18")->shape)));
+  const auto size = std::filesystem::file_size(cached);
+  const Result run = convert("torchvision:resnet18 -o " + cached, "TORCH_HOME=" + (folder / "torch"));
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_EQ(std::filesystem::file_size(cached), size);
+}
+
+TEST_F(ConvertTool, KeepsTheReportOutOfAModelOnStandardOutput) {
+  ASSERT_EQ(convert(source + " -o " + output).code, 0);
+  const Result piped = convert(source + " -o /dev/stdout");
+  EXPECT_EQ(piped.code, 0) << piped.err;
+  EXPECT_EQ(piped.out, read_text(output));
+  EXPECT_TRUE(mentions(piped.err, "recognised")) << piped.err;
+}
+
+TEST_F(ConvertTool, SaysSoWhereAMapDropsEverything) {
+  const Result run = convert(source + " --map " + write("drop.txt", "* -> -\n") + " -o " + output);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "--map drops every key")) << run.err;
+}
+
 TEST_F(ConvertTool, ACachedFileOfAnotherNetworkIsRefused) {
   std::filesystem::create_directories(folder / "torch/hub/checkpoints");
   std::filesystem::copy_file(source, folder / "torch/hub/checkpoints/resnet50-11ad3fa6.pth");
@@ -371,6 +396,8 @@ TEST_F(ConvertTool, WorksUnderLowerLimitsOfTheShell) {
   if (sandbox_is_weakened_by_sanitizer()) return;  // it needs terabytes of addresses
   const Result small = convert(source + " -o " + output, "ulimit -v 60000;");
   EXPECT_EQ(small.code, 0) << small.err;
+  const Result tiny = convert(source + " -o " + output, "ulimit -d 2000;");
+  EXPECT_FALSE(mentions(tiny.err, "damaged")) << tiny.err;
 }
 
 TEST_F(ConvertTool, AnInterruptedRunLeavesNoFile) {

@@ -13,7 +13,8 @@ namespace resnet::convert {
 /// The first bytes of a file, as far as it has them, for sniffing.
 inline constexpr std::size_t sniff_bytes = 512;
 
-/// A foreign format. Adding one = one file that defines an Importer, and one line in importer_list.cpp.
+/// A foreign format. Adding one = one file that defines an Importer, its declaration below, and one line in
+/// importer_list.cpp.
 struct Importer {
   std::string_view name;  ///< for messages: "PyTorch zip"
   /// Whether a file of `file_bytes` bytes that starts with `head` is of this format. Content decides, never the suffix.
