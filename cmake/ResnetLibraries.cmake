@@ -64,6 +64,19 @@ if(RESNET_LIBZIP_LIBRARY AND RESNET_LIBZIP_INCLUDE)
 endif()
 resnet_found("libzip" "${RESNET_HAVE_LIBZIP}" "resnet_convert does not read PyTorch .pth files (Debian: libzip-dev)")
 
+find_library(RESNET_BOOST_CONTEXT_LIBRARY boost_context)
+find_path(RESNET_BOOST_CONTEXT_INCLUDE boost/context/detail/fcontext.hpp)
+if(RESNET_BOOST_CONTEXT_LIBRARY AND RESNET_BOOST_CONTEXT_INCLUDE)
+  set(RESNET_HAVE_BOOST_CONTEXT ON)
+  add_library(Boost::context UNKNOWN IMPORTED)
+  set_target_properties(Boost::context PROPERTIES IMPORTED_LOCATION "${RESNET_BOOST_CONTEXT_LIBRARY}"
+                        INTERFACE_INCLUDE_DIRECTORIES "${RESNET_BOOST_CONTEXT_INCLUDE}")
+endif()
+if(RESNET_TESTS)
+  resnet_found("Boost.Context" "${RESNET_BOOST_CONTEXT_LIBRARY}"
+               "the CUDA kernels are not tested on the emulator (Debian: libboost-context-dev)")
+endif()
+
 if(RESNET_CUDA)
   find_package(CUDAToolkit QUIET)
   if(NOT CUDAToolkit_FOUND)

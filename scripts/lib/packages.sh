@@ -6,8 +6,8 @@ packages_build=(g++ cmake ninja-build pkg-config
   nlohmann-json3-dev libcli11-dev libstb-dev
   libdnnl-dev libturbojpeg0-dev libpng-dev libzip-dev libssl-dev)
 
-# What the tests need on top: GoogleTest, a Python environment.
-packages_test=(libgtest-dev python3-venv ca-certificates ccache)
+# What the tests need on top: GoogleTest, fibers for the CUDA emulator, a Python environment.
+packages_test=(libgtest-dev libboost-context-dev python3-venv ca-certificates ccache)
 
 # What `test.sh all` needs on top.
 packages_all=(clang clang-format libomp-dev libclang-rt-14-dev)

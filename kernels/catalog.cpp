@@ -1,0 +1,34 @@
+#include <algorithm>
+#include <array>
+
+#include "kernels/kernel.hpp"
+
+namespace resnet::kernels {
+
+namespace {
+
+/// The whole decision on one screen: order is priority among equal estimates, what takes everything comes last.
+constexpr std::array<const Kernel*, 0> ordered_list{};
+
+}  // namespace
+
+std::span<const Kernel* const> catalog() { return ordered_list; }
+
+const Kernel* find_kernel(std::string_view name) {
+  const auto found = std::find_if(ordered_list.begin(), ordered_list.end(),
+                                  [&](const Kernel* kernel) { return kernel->name == name; });
+  return found == ordered_list.end() ? nullptr : *found;
+}
+
+const Kernel* select_kernel(const Problem& problem, const DeviceInfo& device) {
+  const Kernel* best = nullptr;
+  double best_us = 0;
+  for (const Kernel* kernel : ordered_list) {
+    if (!kernel->supports(problem, device)) continue;
+    const double us = kernel->estimate_us(problem, device);
+    if (!best || us < best_us) best = kernel, best_us = us;
+  }
+  return best;
+}
+
+}  // namespace resnet::kernels

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+/// The words in which a kernel is written. nvcc compiles them for the GPU, any other compiler for the emulator of
+/// kernels/sim, where each CUDA thread is a fiber. Nothing outside kernels/device asks which of the two it is.
+#if defined(__CUDACC__)
+#define RESNET_KERNEL(threads, blocks_per_multiprocessor) \
+  __global__ void __launch_bounds__(threads, blocks_per_multiprocessor)
+#define RESNET_DEVICE __device__ __forceinline__
+#define RESNET_HOST_DEVICE __host__ __device__ __forceinline__
+#define RESNET_PARAMS(type) const __grid_constant__ type
+#define RESNET_UNROLL _Pragma("unroll")
+#define RESNET_NO_UNROLL _Pragma("unroll 1")
+#else
+#define RESNET_KERNEL(threads, blocks_per_multiprocessor) void
+#define RESNET_DEVICE inline
+#define RESNET_HOST_DEVICE inline
+#define RESNET_PARAMS(type) const type
+#define RESNET_UNROLL
+#define RESNET_NO_UNROLL
+#endif
+
+#if defined(__CUDA_ARCH__)
+#define RESNET_ON_GPU 1
+#else
+#define RESNET_ON_GPU 0
+#endif
+
+#if !defined(__CUDACC__)
+#include "kernels/sim/thread_api.hpp"
+#define RESNET_SITE_ONLY ::resnet::sim::Site site = ::resnet::sim::Site::here()
+#define RESNET_SITE , RESNET_SITE_ONLY
+#else
+#define RESNET_SITE_ONLY
+#define RESNET_SITE
+#endif
