@@ -2,7 +2,9 @@
 
 option(BUILD_SHARED_LIBS "Build libresnet_engine as a shared library" ON)
 option(RESNET_TESTS "Build the tests" ON)
-option(RESNET_CUDA "Build the CUDA backend when the toolkit is found" OFF)
+option(RESNET_CUDA "Build the CUDA kernels when the toolkit is found" OFF)
+set(RESNET_CUDA_ARCHITECTURES "80-real;90" CACHE STRING
+    "GPU architectures: NN or NN-real; one without -real also serves newer GPUs, which compile it at the first start")
 option(RESNET_WERROR "Treat warnings as errors" ON)
 set(RESNET_SANITIZE "" CACHE STRING "Sanitizers, for example address,undefined or thread")
 

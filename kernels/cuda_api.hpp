@@ -67,6 +67,8 @@ struct CudaApi {
   cudaError_t (*launch_kernel)(const cudaLaunchConfig_t&, const KernelHandle&, void** arguments);
 };
 
+/// The table of this build: the static CUDA runtime's or the emulator's.
+const CudaApi& built_in_cuda_api();
 /// The table in use. Thread-safe to read; replaced only while no other thread uses CUDA.
 const CudaApi& cuda_api();
 /// Puts `api` into use and returns the table that was; null restores the built-in one. For fault injection.
