@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 #include <map>
+#include <regex>
+#include <sstream>
 
 namespace resnet::test {
 namespace {
@@ -37,7 +39,10 @@ const std::vector<PartRule>& part_rules() {
       {"engine/plan", "plan/", {"backends/backend.hpp", "graph/", "ops/", "base/"}},
       {"engine/image", "image/", {"base/"}},
       {"engine/runtime", "runtime/", {"plan/", "backends/backend.hpp", "model/", "graph/", "ops/", "image/", "base/"}},
+      // Kernels are written in the words of kernels/device; those alone know the emulator.
       {"kernels", "kernels/", {"base/"}},
+      {"kernels/device", "kernels/device/", {"kernels/sim/thread_api.hpp", "kernels/cuda_api.hpp", "base/"}},
+      {"kernels/sim", "kernels/sim/", {"kernels/cuda_api.hpp", "kernels/device/", "base/"}},
       {"tools/common", "common/", {"base/json.hpp"}},
       {"tools/infer", "infer/", {"common/"}},
       {"tools/convert", "convert/", {"common/", "model/", "graph/", "ops/", "base/"}},
@@ -64,6 +69,7 @@ const std::vector<LibraryRule>& library_rules() {
       {"CUDA",
        {"cuda", "cublas", "cudnn", "cooperative_groups", "driver_types.h", "nvrtc", "mma.h", "cute/", "cutlass/"},
        {"engine/backends/cuda/", "kernels/"}},
+      {"Boost.Context", {"boost/"}, {"kernels/sim/"}},
       {"CLI11", {"CLI/"}, {"tools/"}},
       {"stb_image", {"stb_image", "stb/"}, {"engine/image/"}},
       {"libjpeg-turbo", {"turbojpeg.h", "jpeglib.h"}, {"engine/image/"}},
@@ -220,6 +226,28 @@ std::vector<Violation> check_includes(const std::vector<SourceFile>& files) {
           reason = "CLI11 costs seconds per file and is already included by " + home->second;
       }
       if (!reason.empty()) violations.push_back({file.path, include.line, include.name, std::move(reason)});
+    }
+  }
+  return violations;
+}
+
+std::vector<Violation> check_kernel_words(const std::vector<SourceFile>& files) {
+  // Vendor syntax, in whatever spelling; "asm" and "#if" because a kernel never asks which compiler reads it.
+  static const std::regex foreign(
+      R"(\b(asm|__asm__|(thread|block)Idx|(block|grid)Dim|warpSize|__\w+__|__sync\w*|__shfl\w*|__(ballot|any|all)\w*|)"
+      R"(__threadfence\w*|__ld\w+|__nv_\w+|__half\w*|atomic[A-Z]\w*|u?int[248]|float[248]|make_\w+\d)\b|<<<|#\s*if)");
+  std::vector<Violation> violations;
+  for (const SourceFile& file : files) {
+    const bool kernel = part_of(file.path) == "kernels" && (file.path.ends_with(".cu") || file.path.ends_with(".hpp"));
+    if (!kernel) continue;
+    std::istringstream clean(without_comments(file.text));
+    int number = 0;
+    for (std::string line; std::getline(clean, line);) {
+      ++number;
+      if (std::smatch match; std::regex_search(line, match, foreign)) {
+        violations.push_back(
+            {file.path, number, match.str(), "kernels are written in the words of kernels/device only"});
+      }
     }
   }
   return violations;

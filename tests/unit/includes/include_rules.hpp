@@ -36,6 +36,10 @@ std::string part_of(std::string_view path);
 /// Every violation in `files`, in their order.
 std::vector<Violation> check_includes(const std::vector<SourceFile>& files);
 
+/// Every line of kernels/*.cu and kernels/*.hpp that holds CUDA syntax, assembly or a conditional of the preprocessor:
+/// those belong into kernels/device, so that each kernel is one text for the GPU and for the emulator.
+std::vector<Violation> check_kernel_words(const std::vector<SourceFile>& files);
+
 /// "engine/plan/x.cpp:3: cpu/conv.hpp: reason"
 std::string to_string(const Violation& violation);
 

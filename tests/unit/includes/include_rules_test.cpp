@@ -126,6 +126,20 @@ TEST(IncludeRules, AskForARuleWhenAFolderHasNone) {
   EXPECT_EQ(part_of("engine/backends/cpu/conv.cpp"), "engine/backends/cpu");
 }
 
+std::size_t foreign_words(const std::string& path, const std::string& text) {
+  return check_kernel_words({{path, text}}).size();
+}
+
+TEST(KernelWords, AreThoseOfKernelsDevice) {
+  for (const char* line : {"const int i = threadIdx.x;", "asm volatile(\"bar.sync 0;\");", "__syncthreads();",
+                           "kernel<<<1, 32>>>();", "#if RESNET_ON_GPU", "__shared__ float tile[32];",
+                           "float4 v = make_float4(0, 0, 0, 0);", "atomicAdd(sum, 1.0f);", "__half x;"}) {
+    EXPECT_EQ(foreign_words("kernels/conv.cu", std::string(line) + "\n"), 1u) << line;
+    EXPECT_EQ(foreign_words("kernels/device/thread.hpp", std::string(line) + "\n"), 0u) << line;
+  }
+  EXPECT_EQ(foreign_words("kernels/conv.cu", "dev::sync_threads();  // like __syncthreads\n"), 0u);
+}
+
 TEST(IncludeRules, SayFileLineIncludeAndReason) {
   const auto violations = check_includes({{"engine/ops/x.cpp", "\n#include \"plan/plan.hpp\"\n"}});
   ASSERT_EQ(violations.size(), 1u);

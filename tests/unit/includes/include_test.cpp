@@ -44,6 +44,12 @@ TEST(Includes, GoOneWayInThisTree) {
   EXPECT_EQ(report, "") << "docs/architecture.md has the table of who may include whom";
 }
 
+TEST(KernelSources, HoldNoVendorSyntax) {
+  std::string report;
+  for (const Violation& violation : check_kernel_words(sources())) report += to_string(violation) + "\n";
+  EXPECT_EQ(report, "") << "docs/kernels.md says how a kernel is written";
+}
+
 TEST(Includes, OfEveryLayerWereRead) {
   std::set<std::string> parts;
   std::size_t includes = 0;
