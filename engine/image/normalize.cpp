@@ -3,7 +3,7 @@
 namespace resnet {
 
 NormalizeTable make_normalize_table(const Preprocess& preprocess) {
-  const std::size_t channels = preprocess.color == ColorMode::gray ? 1 : 3;
+  const auto channels = static_cast<std::size_t>(preprocess.channels());
   NormalizeTable table(channels);
   for (std::size_t c = 0; c < channels; ++c) {
     for (std::size_t byte = 0; byte < 256; ++byte) {

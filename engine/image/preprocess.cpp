@@ -99,7 +99,7 @@ void normalize(const std::uint8_t* pixels, std::int64_t picture_channels, const 
 void preprocess_raster(const Raster& picture, const Preprocess& preprocess, const TensorView& out) {
   with_memory_errors("preprocess", [&] {
     const Geometry geometry = plan_geometry(picture.height, picture.width, preprocess);
-    check_output(out, geometry, preprocess.color == ColorMode::gray ? 1 : 3);
+    check_output(out, geometry, preprocess.channels());
     const AlignedBuffer cropped = crop_resized(picture, preprocess, geometry);
     normalize(reinterpret_cast<const std::uint8_t*>(cropped.data()), picture.channels, preprocess, out);
   });

@@ -56,7 +56,7 @@ void validate_preprocess(const Preprocess& preprocess, ErrorCode code) {
   if (!std::isfinite(static_cast<float>(255 * preprocess.scale)) || preprocess.scale == 0) {
     check.bad("scale", std::to_string(preprocess.scale) + " is out of range", "use a finite factor other than 0");
   }
-  const std::size_t channels = preprocess.color == ColorMode::gray ? 1 : 3;
+  const auto channels = static_cast<std::size_t>(preprocess.channels());
   check.per_channel(preprocess.mean, channels, false, "mean");
   check.per_channel(preprocess.std, channels, true, "std");
 }

@@ -81,7 +81,7 @@ Preprocess read_preprocess(const ModelFile& file) {
   } catch (const Error& error) {
     fail(error.code(), error.message(), place(error.where()), error.next());
   }
-  const std::int64_t channels = preprocess.color == ColorMode::gray ? 1 : 3;
+  const std::int64_t channels = preprocess.channels();
   const std::int64_t wanted = file.header().graph.input_dims().c;
   if (channels != wanted) {
     fail(ErrorCode::bad_attribute,

@@ -79,14 +79,13 @@ int run_tool(std::string_view name, int argc, char** argv, ToolMain main) {
     report(error.what());
   } catch (const std::bad_alloc&) {
     report("out of memory; try a smaller --batch");
-  } catch (const std::system_error& error) {
-    if (error.code() == std::errc::resource_unavailable_try_again) {
+  } catch (const std::exception& error) {
+    const auto* const system = dynamic_cast<const std::system_error*>(&error);
+    if (system && system->code() == std::errc::resource_unavailable_try_again) {
       report("cannot start a thread; raise ulimit -u (processes) or -v (memory)");
     } else {
       report(std::string("internal error: ") + error.what() + "; please report this as a bug");
     }
-  } catch (const std::exception& error) {
-    report(std::string("internal error: ") + error.what() + "; please report this as a bug");
   }
   return static_cast<int>(code);
 }

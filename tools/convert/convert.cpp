@@ -57,14 +57,12 @@ struct Preset {
   std::string name, json;
 };
 
-std::int64_t channels_of(const Preprocess& preprocess) { return preprocess.color == ColorMode::gray ? 1 : 3; }
-
 void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Request& request, const Recipe& recipe) {
-  const std::int64_t channels = channels_of(preprocess);
+  const std::int64_t channels = preprocess.channels();
   if (channels == wanted) return;
   std::string fitting;
   for (const std::string& name : Preprocess::preset_names()) {
-    if (channels_of(Preprocess::preset(name)) == wanted) fitting += (fitting.empty() ? "" : ", ") + name;
+    if (Preprocess::preset(name).channels() == wanted) fitting += (fitting.empty() ? "" : ", ") + name;
   }
   const bool given = !request.preset.empty();
   fail(given ? ErrorCode::invalid_argument : ErrorCode::import_failed,

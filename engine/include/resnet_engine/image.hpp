@@ -56,6 +56,9 @@ struct Preprocess {
   double scale = 1.0 / 255.0;
   std::vector<double> mean, std;  ///< one value per channel of the tensor, or empty for 0 and 1
 
+  /// Channels of the network's input tensor.
+  std::int64_t channels() const noexcept { return color == ColorMode::gray ? 1 : 3; }
+
   /// Parses the JSON that the model file stores under `resnet_engine.preprocess`.
   /// @throws Error bad_header on malformed JSON, bad_attribute on an unknown field or a value out of range
   RESNET_ENGINE_API static Preprocess from_json(std::string_view json);
