@@ -5,15 +5,19 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/packages.sh
 . scripts/lib/packages.sh
+# shellcheck source=scripts/lib/cuda_toolkit.sh
+. scripts/lib/cuda_toolkit.sh
 
 usage() {
   cat <<'END'
 Usage: scripts/test.sh [fast|all] [--no-install]
 
   fast           release build, all tests but the slow ones (the inner loop)
-  (nothing)      release, then the address and undefined-behaviour sanitizers; the Python tests in a virtual environment
-  all            the same, the thread sanitizer over the concurrent tests, a clang build, the format check, the long-running tests and a short benchmark run
-  --no-install   do not install Debian packages or Python wheels; tests that miss something are skipped by name
+  (nothing)      release with the CUDA kernels on the emulator and their seeded bugs, then the address and undefined-behaviour
+                 sanitizers; the CUDA kernels compiled for GPUs (80 and 90) into build/gpu-bundle; the Python tests in a
+                 virtual environment
+  all            the same for every GPU architecture, the thread sanitizer over the concurrent tests, a clang build, the format check, the long-running tests and a short benchmark run
+  --no-install   do not install Debian packages, Python wheels or a CUDA toolkit; what misses something is skipped by name
 
 Test labels: slow (not in fast), long (only in all), concurrent (also under the thread sanitizer),
 release_only (too slow, or meaningless, under a sanitizer).
@@ -97,6 +101,16 @@ case $mode in
   all) stage release run_ctest build ;;
 esac
 
+# The kernels as GPUs get them: registers, spills, and the folder that a machine with a GPU runs.
+cuda_stage() {
+  if ! find_cuda_toolkit "$install"; then
+    echo "skipped: no CUDA toolkit 12 or newer, and --no-install forbids fetching one"
+    return
+  fi
+  scripts/gpu_bundle.sh --no-install
+}
+stage cuda cuda_stage
+
 # Leaks, bad accesses and undefined behaviour. libdnnl is not instrumented: only what crosses into our code is seen.
 export UBSAN_OPTIONS=print_stacktrace=1
 stage asan-build configure_and_build asan build-asan --
@@ -113,7 +127,18 @@ tsan_stage() {
   TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1 history_size=7" run_ctest build-tsan -L concurrent
 }
 
+# Kernels that no machine here can run must at least assemble within their budgets.
+all_architectures_stage() {
+  if ! find_cuda_toolkit "$install"; then
+    echo "skipped: no CUDA toolkit 12 or newer, and --no-install forbids fetching one"
+    return
+  fi
+  configure_and_build cuda build-cuda-all -DCUDAToolkit_ROOT="$cuda_root" \
+    '-DRESNET_CUDA_ARCHITECTURES=75-real;80-real;86-real;89-real;90-real;100-real;120-real' -- resnet_kernels
+}
+
 if [ "$mode" = all ]; then
+  stage cuda-all all_architectures_stage
   stage tsan tsan_stage
   stage clang-build configure_and_build release build-clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang --
   stage clang run_ctest build-clang -LE 'long|slow'

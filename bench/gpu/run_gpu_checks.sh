@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Checks and times the CUDA kernels on this machine's GPU. Part of the bundle that scripts/gpu_bundle.sh makes; it needs a
+# driver, and Python with PyTorch for the comparison with cuDNN.
+set -uo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+  cat <<'END'
+Usage: run_gpu_checks.sh [--out FOLDER] [STAGE...]
+
+Stages, in this order; without one, all of them:
+  primitives   record lane and byte maps of the building blocks (primitives.json)
+  tests        every kernel test
+  sanitizer    small kernel tests under compute-sanitizer: memcheck, racecheck, initcheck, synccheck (where installed)
+  bench        every kernel on every ResNet-50 layer at batch 1, 32 and 256 (kernels.json)
+  cudnn        the same convolutions through PyTorch and cuDNN (cudnn.json)
+  report       kernels.json, cudnn.json and the paper floors as one table (report.md, result.json)
+
+--out FOLDER   where results go (default results)
+Exit status 0 when every stage that ran passed, else 1.
+END
+}
+
+out=results stages=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --out) out=$2; shift ;;
+    -h | --help) usage; exit 0 ;;
+    primitives | tests | sanitizer | bench | cudnn | report) stages+=("$1") ;;
+    *) echo "unknown stage or option $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+[ ${#stages[@]} -gt 0 ] || stages=(primitives tests sanitizer bench cudnn report)
+mkdir -p "$out"
+
+python=$(command -v python3 || true)
+has_torch() { [ -n "$python" ] && "$python" -c 'import torch' 2>/dev/null; }
+
+primitives() { ./kernel_tests_gpu --record-primitives "$out/primitives.json"; }
+tests() { ./kernel_tests_gpu --gtest_brief=1 --gtest_output=json:"$out/tests.json"; }
+sanitizer() {
+  local tool status=0
+  if ! command -v compute-sanitizer >/dev/null; then
+    echo "skipped: compute-sanitizer is not installed"
+    return 0
+  fi
+  for tool in memcheck racecheck initcheck synccheck; do
+    echo "-- $tool"
+    timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 86 --print-limit 20 \
+      ./kernel_tests_gpu --small --gtest_brief=1 --gtest_filter='*Smoke*' >"$out/$tool.log" 2>&1 || {
+      status=1
+      tail -20 "$out/$tool.log"
+    }
+  done
+  return $status
+}
+bench() { ./kernel_bench --network resnet50 --batch 1,32,256 --precision bf16 --out "$out/kernels.json"; }
+cudnn() {
+  has_torch || { echo "skipped: no Python with PyTorch"; return 0; }
+  "$python" cudnn_layers.py "$out/kernels.json" "$out/cudnn.json"
+}
+report() {
+  [ -n "$python" ] || { echo "skipped: no Python"; return 0; }
+  "$python" report.py "$out" >"$out/report.md" && tail -12 "$out/report.md"
+}
+
+failed=0
+for stage in "${stages[@]}"; do
+  begin=$SECONDS
+  echo "== $stage"
+  if $stage >"$out/$stage.log" 2>&1; then state=passed; else state=FAILED failed=1; fi
+  tail -15 "$out/$stage.log"
+  echo "== $stage: $state, $((SECONDS - begin)) s"
+done
+exit $failed
