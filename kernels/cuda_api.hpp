@@ -11,7 +11,8 @@ namespace resnet {
 struct KernelHandle {
   const void* function = nullptr;
   void (*invoke)(const void* function, void* const* arguments) = nullptr;
-  const char* name = "";  ///< for reports and profiles, a string literal
+  std::size_t argument_bytes = 0;  ///< of the one argument, which is passed by value
+  const char* name = "";           ///< for reports and profiles, a string literal
 };
 
 /// The one seam to CUDA: every call of this project goes through this table. It is filled by the static CUDA runtime

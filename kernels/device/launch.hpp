@@ -24,6 +24,7 @@ cudaError_t launch_kernel(const char* name, void (*kernel)(Params), const Launch
   handle.invoke = [](const void* function, void* const* arguments) {
     reinterpret_cast<void (*)(Params)>(const_cast<void*>(function))(*static_cast<const Params*>(arguments[0]));
   };
+  handle.argument_bytes = sizeof(Params);
   handle.name = name;
   if (shape.shared_bytes > shared_bytes_without_asking) {
     const cudaError_t error = cuda_api().set_max_dynamic_shared_bytes(handle, static_cast<int>(shape.shared_bytes));

@@ -18,13 +18,13 @@ struct Index3 {
   unsigned x, y, z;
 };
 
-/// The fiber that runs now.
 struct Thread {
   unsigned thread;   ///< in the block; blocks are one-dimensional
   unsigned threads;  ///< per block
   Index3 block, grid;
 };
-extern const Thread* current;
+/// The fiber that runs now on this host thread, null outside kernels.
+extern constinit thread_local const Thread* current;
 
 // Barriers. `count`: threads that take part, a multiple of 32.
 void sync_threads(Site site);
