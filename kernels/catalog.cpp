@@ -1,14 +1,17 @@
 #include <algorithm>
 #include <array>
 
-#include "kernels/kernel.hpp"
+#include "kernels/kernel_list.hpp"
 
 namespace resnet::kernels {
 
 namespace {
 
 /// The whole decision on one screen: order is priority among equal estimates, what takes everything comes last.
-constexpr std::array<const Kernel*, 0> ordered_list{};
+constexpr std::array ordered_list{
+    // What takes everything.
+    &conv_direct, &dense_direct, &pool, &adaptive_pool, &pointwise,
+};
 
 }  // namespace
 

@@ -33,6 +33,7 @@ inline dev::Epilogue make_epilogue(const EpilogueProblem& problem, DType out, co
   epilogue.activation = problem.activation.kind;
   epilogue.out = out;
   epilogue.vectors = is_aligned(operands.y, 16) && (!epilogue.residual || is_aligned(epilogue.residual, 16));
+  epilogue.channel_vectors = is_aligned(epilogue.scale, 16) && is_aligned(epilogue.shift, 16);
   return epilogue;
 }
 

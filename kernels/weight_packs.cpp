@@ -18,6 +18,8 @@ Filter filter_of(const Problem& problem) {
   return {0, DType::f32};
 }
 
+}  // namespace
+
 std::size_t plain_bytes(const Problem& problem) {
   const Filter filter = filter_of(problem);
   return static_cast<std::size_t>(filter.elements) * size_of(filter.type);
@@ -34,9 +36,5 @@ void pack_plain(const Problem& problem, std::span<const float> values, std::byte
     std::memcpy(out + 2 * i, &bits, 2);
   }
 }
-
-}  // namespace
-
-constinit const WeightPack plain_weights{"plain", plain_bytes, pack_plain};
 
 }  // namespace resnet::kernels

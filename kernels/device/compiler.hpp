@@ -21,6 +21,11 @@
 #define RESNET_NO_UNROLL
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+// g++ 12 takes every array whose extent is an int template parameter for a conversion; clang checks the real ones.
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+
 #if defined(__CUDA_ARCH__)
 #define RESNET_ON_GPU 1
 #else

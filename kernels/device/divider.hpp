@@ -30,4 +30,25 @@ class Divider {
   unsigned shift_ = 0;
 };
 
+/// The same for any n >= 0 and divisor >= 1: the multiplication where both fit into 31 bits, else a true division.
+class WideDivider {
+ public:
+  WideDivider() = default;
+  explicit WideDivider(std::int64_t divisor)
+      : narrow_(divisor < limit ? divisor : 1), divisor_(divisor), is_narrow_(divisor < limit) {}
+  RESNET_HOST_DEVICE std::int64_t quotient(std::int64_t n) const {
+    return is_narrow_ && n < limit ? narrow_.quotient(static_cast<int>(n)) : n / divisor_;
+  }
+  RESNET_HOST_DEVICE void split(std::int64_t n, std::int64_t& quotient_out, std::int64_t& remainder_out) const {
+    quotient_out = quotient(n);
+    remainder_out = n - quotient_out * divisor_;
+  }
+
+ private:
+  static constexpr std::int64_t limit = std::int64_t{1} << 31;
+  Divider narrow_;
+  std::int64_t divisor_ = 1;
+  bool is_narrow_ = true;
+};
+
 }  // namespace resnet::dev

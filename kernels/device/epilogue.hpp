@@ -18,6 +18,7 @@ struct Epilogue {
   ActivationKind activation = ActivationKind::none;
   DType out = DType::f32;  ///< f32, f16, bf16 (u8 without a residual)
   bool vectors = false;    ///< y and residual allow 16-byte accesses at element offsets that are multiples of 16 bytes
+  bool channel_vectors = false;  ///< so do scale and shift
 };
 
 RESNET_DEVICE float activate(const Epilogue& epilogue, float x) {
@@ -42,12 +43,17 @@ RESNET_DEVICE float activate(const Epilogue& epilogue, float x) {
   return x;
 }
 
+/// One accumulator with its channel's scale and shift; `residual` is 0 where there is none.
+RESNET_DEVICE float finish_with(const Epilogue& epilogue, float acc, float scale, float shift, float residual) {
+  const float sum = fmaf(residual, epilogue.res_scale, fmaf(acc, scale, shift));
+  return fmaf(activate(epilogue, sum), epilogue.out_scale, epilogue.zero_point);
+}
+
 /// One accumulator of channel k; `residual` is 0 where there is none.
 RESNET_DEVICE float finish(const Epilogue& epilogue, float acc, std::int64_t k, float residual) {
   const float scale = epilogue.scale ? epilogue.scale[k] : 1.0f;
   const float shift = epilogue.shift ? epilogue.shift[k] : 0.0f;
-  const float sum = fmaf(residual, epilogue.res_scale, fmaf(acc, scale, shift));
-  return fmaf(activate(epilogue, sum), epilogue.out_scale, epilogue.zero_point);
+  return finish_with(epilogue, acc, scale, shift, residual);
 }
 
 namespace detail {
@@ -147,12 +153,15 @@ RESNET_DEVICE void store_elements(const float (&values)[count], DType type, void
 template <int count>
 RESNET_DEVICE void finish_and_store(const Epilogue& epilogue, const float (&acc)[count], std::int64_t k,
                                     std::int64_t offset, int valid) {
-  float values[count] = {};
+  float values[count] = {}, scale[count], shift[count] = {};
   if (epilogue.residual) load_elements(values, epilogue.out, epilogue.residual, offset, valid, epilogue.vectors);
   RESNET_UNROLL
-  for (int i = 0; i < count; ++i) {
-    if (i < valid) values[i] = finish(epilogue, acc[i], k + i, values[i]);
-  }
+  for (int i = 0; i < count; ++i) scale[i] = 1;
+  // As vectors: neighbouring threads hold neighbouring channels, so single words would take one L1 access per thread.
+  if (epilogue.scale) load_elements<float>(scale, epilogue.scale, k, valid, epilogue.channel_vectors);
+  if (epilogue.shift) load_elements<float>(shift, epilogue.shift, k, valid, epilogue.channel_vectors);
+  RESNET_UNROLL
+  for (int i = 0; i < count; ++i) values[i] = finish_with(epilogue, acc[i], scale[i], shift[i], values[i]);
   store_elements(values, epilogue.out, epilogue.y, offset, valid, epilogue.vectors);
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstring>
+
 #include "kernels/device/compiler.hpp"
 
 /// Indices, barriers, warp exchange. Blocks are one-dimensional, a warp has 32 lanes.

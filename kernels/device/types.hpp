@@ -92,6 +92,17 @@ RESNET_DEVICE std::uint8_t from_float<std::uint8_t>(float value) {
   return static_cast<std::uint8_t>(static_cast<int>(rintf(clamped)));
 }
 
+/// The larger value; NaN wins.
+RESNET_DEVICE float max_or_nan(float a, float b) {
+#if RESNET_ON_GPU && __CUDA_ARCH__ >= 800
+  float result;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+#else
+  return b > a || b != b ? b : a;
+#endif
+}
+
 /// Two elements of 16 bits in one register, `low` in the lower half.
 template <class T>
 RESNET_DEVICE std::uint32_t pack2(float low, float high) {

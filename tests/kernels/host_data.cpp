@@ -14,6 +14,11 @@ enum Stream : std::uint64_t { x_stream = 1, second_stream, weight_stream, scale_
 
 bool is_residual_output(const kernels::Problem& problem) { return !std::holds_alternative<PointwiseProblem>(problem); }
 
+bool sums_products(const kernels::Problem& problem) {
+  return std::holds_alternative<ConvProblem>(problem) || std::holds_alternative<DenseProblem>(problem) ||
+         std::holds_alternative<PoolDenseProblem>(problem);
+}
+
 /// Integers of one operand.
 struct Range {
   std::int64_t low, high;
@@ -22,7 +27,7 @@ struct Range {
 Range integer_range(const kernels::Problem& problem, DataKind kind, Stream stream, DType type) {
   const bool positive = kind == DataKind::positive_integers || type == DType::u8;
   if (stream == second_stream && is_residual_output(problem)) return {positive ? 0 : -8, 8};
-  const bool products = sum_length(problem) > 1 || stream == second_stream;
+  const bool products = sums_products(problem) || stream == second_stream;
   if (products) return {positive ? 0 : -4, 4};
   // Up to 8 bits: bf16 holds them, sums and products need rounding.
   return {positive ? 0 : -128, positive ? 255 : 127};
@@ -75,7 +80,7 @@ void integer_scales(HostData& data, const kernels::Problem& problem, DataKind ki
   const bool bounded = activation == ActivationKind::relu6 || activation == ActivationKind::hard_sigmoid;
   const auto length = static_cast<double>(sum_length(problem));
   double size = kind == DataKind::positive_integers ? 4 * length : 7 * std::sqrt(length);
-  if (sum_length(problem) == 1) size = 128;
+  if (!sums_products(problem)) size = 128;
   const int bounded_exponent = 1 - static_cast<int>(std::lround(std::log2(size)));
   for (std::size_t k = 0; k < data.scale.size(); ++k) {
     const std::uint64_t bits = random_bits(seed, scale_stream, k) >> 20;
@@ -195,7 +200,7 @@ HostData make_data(const kernels::Problem& problem, DataKind kind, std::uint64_t
       data.scale[k] = 1 + 0.25f * random_normal(seed, scale_stream, k);
     for (std::size_t k = 0; k < data.shift.size(); ++k) data.shift[k] = 0.5f * random_normal(seed, shift_stream, k);
   } else {
-    if (kind == DataKind::signed_integers && sum_length(problem) > 1) position_codes(data.x);
+    if (kind == DataKind::signed_integers && sums_products(problem)) position_codes(data.x);
     if (const auto* both = std::get_if<PoolDenseProblem>(&problem)) make_means_integers(data.x, *both);
     if (epilogue_of(problem)) integer_scales(data, problem, kind, seed);
     if (std::holds_alternative<ConvertProblem>(problem)) {

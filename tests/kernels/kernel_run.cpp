@@ -123,8 +123,8 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
 std::string case_text(const kernels::Kernel& kernel, const kernels::Problem& problem, DataKind kind,
                       const DeviceInfo& device) {
   std::ostringstream text;
-  text << kernel.name << ": " << to_string(problem) << ", " << to_string(kind) << ", sm_" << device.sm << ", seed "
-       << options().seed;
+  text << kernel.name << ": " << kernels::to_string(problem) << ", " << to_string(kind) << ", sm_" << device.sm
+       << ", seed " << options().seed;
   return text.str();
 }
 

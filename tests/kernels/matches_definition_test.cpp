@@ -74,7 +74,7 @@ TEST_P(Problems, HaveAKernelOnEveryDevice) {
             if (!support) reasons += "\n  " + std::string(kernel->name) + ": " + support.reason;
             return support.ok;
           });
-      EXPECT_TRUE(found) << to_string(problem) << " has no kernel on sm_" << device.sm << reasons;
+      EXPECT_TRUE(found) << kernels::to_string(problem) << " has no kernel on sm_" << device.sm << reasons;
     }
   }
 }

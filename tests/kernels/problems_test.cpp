@@ -53,7 +53,7 @@ TEST(ProblemTable, NamesEveryProblemDifferently) {
 
 TEST(ProblemTable, ReducesLayersToWhatAnEmulatorAffords) {
   for (const ProblemCase& c : network_problems(1, Sizes::reduced)) EXPECT_LE(work_of(c.problem), 8000000) << c.name;
-  for (const ProblemCase& c : network_problems(1, Sizes::tiny)) EXPECT_LE(work_of(c.problem), 200000) << c.name;
+  for (const ProblemCase& c : network_problems(1, Sizes::tiny)) EXPECT_LE(work_of(c.problem), 500000) << c.name;
 }
 
 TEST(ProblemTable, KeepsFiltersStridesAndGroupWidthsWhenItReduces) {

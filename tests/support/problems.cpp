@@ -1,6 +1,8 @@
 #include "support/problems.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <ostream>
 #include <type_traits>
 #include <variant>
 
@@ -12,23 +14,24 @@ namespace {
 struct Limits {
   std::int64_t channels;      ///< of filters with more than one tap, and of everything else
   std::int64_t channels_1x1;  ///< of 1x1 filters and dense layers: several steps along C
-  std::int64_t size;          ///< larger maps shrink to it
-  std::int64_t stem_size;     ///< the network's input
+  std::int64_t largest_map;   ///< that stays as it is
+  std::int64_t map;           ///< what larger ones shrink to, a multiple of 4
+  std::int64_t stem_map;      ///< the network's input
   std::int64_t groups;
 };
 
-constexpr Limits reduced_limits{64, 128, 14, 28, 8};
-constexpr Limits tiny_limits{16, 32, 7, 14, 2};
+constexpr Limits reduced_limits{64, 128, 14, 12, 28, 8};
+constexpr Limits tiny_limits{16, 32, 4, 4, 14, 2};
 
 /// Keeps what a size leaves over in tiles of `limit`.
 std::int64_t shrink(std::int64_t channels, std::int64_t limit) {
   return channels <= limit ? channels : limit + channels % std::min<std::int64_t>(limit, 64);
 }
 
-/// 56 -> 12, 28 -> 12, 14 and 7 stay: several tiles of positions with a rest, halves under stride 2.
+/// Odd stays odd, and what stride 2 halves twice stays so.
 std::int64_t shrink_map(std::int64_t size, const Limits& limits) {
-  if (size > 112) return limits.stem_size;
-  return size <= limits.size ? size : (limits.size - 2) / 4 * 4 + size % 4;
+  if (size > 112) return limits.stem_map;
+  return size <= limits.largest_map ? size : limits.map + (size % 2 != 0 ? 1 : size % 4);
 }
 
 std::int64_t extent(std::int64_t in, std::int64_t pads, std::int64_t window, std::int64_t stride) {
@@ -101,6 +104,10 @@ std::vector<ProblemCase> network_problems(std::int64_t batch, Sizes sizes) {
     }
   }
   return cases;
+}
+
+std::ostream& operator<<(std::ostream& out, const ProblemCase& problem) {
+  return out << kernels::to_string(problem.problem);
 }
 
 std::string to_string(const Types& types) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ struct ProblemCase {
   std::string name;  ///< unique, [A-Za-z0-9_]
   kernels::Problem problem;
 };
+/// For GoogleTest's messages.
+std::ostream& operator<<(std::ostream& out, const ProblemCase& problem);
 
 /// The distinct convolutions, pools and dense layers of ResNet-18, 34, 50, 101, 152, ResNeXt-50 32x4d and Wide
 /// ResNet-50-2 (v1.5, fused epilogues, f32), named after the first network and layer that has them.

@@ -84,7 +84,7 @@ void convolutions(Table& t) {
   // Filters larger than the input, and windows that lie in the padding alone.
   t.conv("7x7_on_3x3", {.H = 3, .W = 3, .C = 8, .K = 16, .R = 7, .S = 7, .pads = {3, 3, 3, 3}});
   t.conv("5x5_on_1x1", {.H = 1, .W = 1, .C = 3, .K = 8, .R = 5, .S = 5, .pads = {2, 2, 2, 2}});
-  t.conv("3x3_on_1x1", {.N = 3, .H = 1, .W = 1, .C = 64, .K = 64, .R = 3, .S = 3, .pads = {1, 1, 1, 1}});
+  t.conv("wide_3x3_on_1x1", {.N = 3, .H = 1, .W = 1, .C = 64, .K = 64, .R = 3, .S = 3, .pads = {1, 1, 1, 1}});
   t.conv("3x3_pads_of_3", {.H = 4, .W = 5, .C = 8, .K = 16, .R = 3, .S = 3, .pads = {3, 3, 3, 3}});
   t.conv("5x5_valid_to_1x1", {.N = 2, .H = 5, .W = 5, .C = 16, .K = 32, .R = 5, .S = 5});
   t.conv("1x1_padded", {.H = 4, .W = 3, .C = 16, .K = 16, .pads = {1, 1, 1, 1}});

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "kernels/kernel.hpp"
+
+/// Every kernel of this folder, for the catalog and for kernels that build on one another.
+namespace resnet::kernels {
+
+// Without tensor cores; together they take everything.
+extern const Kernel pointwise;
+extern const Kernel conv_direct;
+extern const Kernel dense_direct;
+extern const Kernel pool;
+extern const Kernel adaptive_pool;
+
+}  // namespace resnet::kernels
