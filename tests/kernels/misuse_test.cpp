@@ -1,0 +1,154 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/cuda_api.hpp"
+#include "kernels/kernel_run.hpp"
+#include "kernels/samples.hpp"
+
+/// Launchers that are called wrongly: an error and nothing launched, or a right result.
+namespace resnet::test {
+namespace {
+
+using KernelMisuse = testing::TestWithParam<const kernels::Kernel*>;
+
+TEST_P(KernelMisuse, RunsAtLeastOneProblemOfTheTable) {
+  EXPECT_FALSE(samples_for(*GetParam(), 1).empty()) << GetParam()->name << " takes no small problem of the table";
+}
+
+TEST_P(KernelMisuse, GivesAReasonForEveryRefusal) {
+  for (const std::vector<ProblemCase>& cases : {edge_problems(), network_problems(1, Sizes::full)}) {
+    for (const ProblemCase& c : cases) {
+      for (const Types& types : types_for(c.problem)) {
+        const kernels::Problem problem = with_types(c.problem, types);
+        for (const DeviceInfo& device : devices()) {
+          const Support support = GetParam()->supports(problem, device);
+          EXPECT_NE(support.ok, support.reason.size() > 3) << kernels::to_string(problem) << ": " << support.reason;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelMisuse, LaunchesNothingForAProblemThatItRefuses) {
+  // One refused problem of every kind, and of its own kind several.
+  std::vector<std::size_t> launched(std::variant_size_v<kernels::Problem>);
+  for (const ProblemCase& c : edge_problems()) {
+    std::size_t& count = launched[c.problem.index()];
+    for (const Types& types : types_for(c.problem)) {
+      const kernels::Problem problem = with_types(c.problem, types);
+      const DeviceInfo& device = devices().front();
+      if (count >= 3 || work_of(problem) > 100000 || GetParam()->supports(problem, device)) continue;
+      ++count;
+      const HostData data = make_data(problem, DataKind::signed_integers, options().seed);
+      // Its own functions for weights know only what it supports.
+      kernels::Kernel kernel = *GetParam();
+      kernel.weights = {"plain", [](const kernels::Problem&) { return std::size_t{1 << 20}; },
+                        [](const kernels::Problem&, std::span<const float>, std::byte*) {}};
+      const RunResult result = run_kernel(kernel, problem, device, data);
+      EXPECT_EQ(result.error, cudaErrorNotSupported) << kernels::to_string(problem);
+      EXPECT_TRUE(result.untouched) << kernels::to_string(problem);
+      EXPECT_TRUE(result.faults.empty()) << result.faults.front();
+    }
+  }
+}
+
+TEST_P(KernelMisuse, LaunchesNothingWithoutAnOperand) {
+  for (const Sample& sample : samples_for(*GetParam(), 6)) {
+    const OperandSizes sizes = operand_sizes(sample.problem);
+    const HostData data = make_data(sample.problem, DataKind::signed_integers, options().seed);
+    const std::pair<const char*, bool> operands[] = {
+        {"x", true},
+        {"second", sizes.second > 0},
+        {"weight", sizes.weight > 0},
+        {"scale", sizes.scale > 0},
+        {"shift", sizes.shift > 0},
+        {"y", true},
+        {"indices", sizes.indices > 0},
+        {"workspace", GetParam()->workspace_bytes(sample.problem, *sample.device) > 0}};
+    for (const auto& [name, needed] : operands) {
+      if (!needed) continue;
+      RunOptions how;
+      how.missing = name;
+      const RunResult result = run_kernel(*GetParam(), sample.problem, *sample.device, data, how);
+      EXPECT_EQ(result.error, cudaErrorInvalidValue) << kernels::to_string(sample.problem) << " without " << name;
+      EXPECT_TRUE(result.untouched) << kernels::to_string(sample.problem) << " without " << name;
+    }
+  }
+}
+
+TEST_P(KernelMisuse, RefusesMisalignedOperandsOrIsRight) {
+  for (const Sample& sample : samples_for(*GetParam(), 8)) {
+    const OperandSizes sizes = operand_sizes(sample.problem);
+    const HostData data = make_data(sample.problem, DataKind::signed_integers, options().seed);
+    const bool integers = takes_integers(sample.problem);
+    const DataKind kind = integers ? DataKind::signed_integers : DataKind::real;
+    const HostData& used = integers ? data : make_data(sample.problem, kind, options().seed);
+    const std::vector<ExactResult> references = references_of(sample.problem, kind, used);
+    struct Operand {
+      const char* name;
+      std::size_t RunOptions::Offsets::*offset;
+      DType type;
+      bool present;
+    };
+    const Operand operands[] = {{"x", &RunOptions::Offsets::x, sizes.x_type, true},
+                                {"second", &RunOptions::Offsets::second, sizes.second_type, sizes.second > 0},
+                                {"weight", &RunOptions::Offsets::weight, sizes.x_type, sizes.weight > 0},
+                                {"y", &RunOptions::Offsets::y, sizes.y_type, true}};
+    for (const Operand& operand : operands) {
+      for (const std::size_t offset : {2u, 4u, 8u}) {
+        if (!operand.present || offset % size_of(operand.type) != 0) continue;
+        SCOPED_TRACE(case_text(*GetParam(), sample.problem, kind, *sample.device) + ", " + operand.name + " + " +
+                     std::to_string(offset));
+        RunOptions how;
+        how.offsets.*operand.offset = offset;
+        const RunResult result = run_kernel(*GetParam(), sample.problem, *sample.device, used, how);
+        for (const std::string& fault : result.faults) ADD_FAILURE() << fault;
+        if (result.error == cudaErrorMisalignedAddress) {
+          EXPECT_TRUE(result.untouched);
+        } else {
+          ASSERT_EQ(result.error, cudaSuccess);
+          EXPECT_EQ(judge(sample.problem, kind, references, result), "");
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelMisuse, WritesOverAResidualThatIsTheOutput) {
+  for (const Sample& sample : samples_for(*GetParam(), 20)) {
+    const EpilogueProblem* const epilogue = epilogue_of(sample.problem);
+    if (!epilogue || !epilogue->residual) continue;
+    SCOPED_TRACE(case_text(*GetParam(), sample.problem, DataKind::signed_integers, *sample.device));
+    const HostData data = make_data(sample.problem, DataKind::signed_integers, options().seed);
+    RunOptions how;
+    how.residual_in_place = true;
+    const RunResult result = run_kernel(*GetParam(), sample.problem, *sample.device, data, how);
+    for (const std::string& fault : result.faults) ADD_FAILURE() << fault;
+    ASSERT_EQ(result.error, cudaSuccess);
+    EXPECT_EQ(judge(sample.problem, DataKind::signed_integers,
+                    references_of(sample.problem, DataKind::signed_integers, data), result),
+              "");
+  }
+}
+
+TEST_P(KernelMisuse, EstimatesATimeAndAWorkspaceForEveryLayer) {
+  for (const std::int64_t batch : {1, 256}) {
+    for (const ProblemCase& c : network_problems(batch, Sizes::full)) {
+      for (const Types& types : types_for(c.problem)) {
+        const kernels::Problem problem = with_types(c.problem, types);
+        for (const DeviceInfo& device : devices()) {
+          if (!GetParam()->supports(problem, device)) continue;
+          const double us = GetParam()->estimate_us(problem, device);
+          EXPECT_TRUE(std::isfinite(us) && us > 0) << us << " us for " << kernels::to_string(problem);
+          EXPECT_LE(GetParam()->workspace_bytes(problem, device), std::size_t{2} << 30) << kernels::to_string(problem);
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Catalog, KernelMisuse, testing::ValuesIn(tested_kernels()), KernelName());
+
+}  // namespace
+}  // namespace resnet::test
