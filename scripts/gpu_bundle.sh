@@ -42,7 +42,7 @@ cmake --build build-cuda --target kernel_tests_gpu kernel_bench
 bundle=build/gpu-bundle
 rm -rf "$bundle"
 mkdir -p "$bundle"
-for program in build-cuda/tests/kernel_tests_gpu build-cuda/bin/kernel_bench; do
+for program in build-cuda/tests/kernel_tests_gpu build-cuda/tests/kernel_bench; do
   strip -o "$bundle/$(basename "$program")" "$program"
 done
 cp bench/gpu/run_gpu_checks.sh bench/gpu/cudnn_layers.py bench/gpu/roofline.py bench/gpu/report.py "$bundle/"

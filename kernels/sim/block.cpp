@@ -19,6 +19,7 @@ Block::Block() : fibers_(max_threads) {
   if (memory == MAP_FAILED) throw std::bad_alloc();
   shared_ = static_cast<std::byte*>(memory);
   regions_.reserve(64);
+  shadow_shared_buffer(shared_, shared_buffer_bytes);
 }
 
 Block::~Block() { munmap(shared_, shared_buffer_bytes); }
@@ -27,7 +28,8 @@ void Block::start_grid(const Launch& launch) {
   launch_ = &launch;
   threads_ = launch.threads;
   random_ = Random(launch.schedule.seed * 1000003 + launch.number);
-  failed_ = false;
+  failed_ = checked_ = false;
+  clocks_.start_launch();
   for (unsigned i = 0; i < threads_; ++i) {
     fibers_[i].stack = stacks_.get(i);
     fibers_[i].thread = i;
@@ -44,7 +46,10 @@ bool Block::run(Index3 index) {
     barrier.arrived_threads.clear();
   }
   for (Warp& warp : warps_) warp.pending.clear();
+  for (const Region& region : regions_) shadow_released(region.data, region.bytes);
   regions_.clear();
+  clocks_.start_block(threads_, index);
+  pending_copies_ = 0;
   shared_used_ = shared_gap;
   shared_offset_ = 0;
   std::memset(shared_, canary, shared_gap);
@@ -201,6 +206,7 @@ void Block::sync_threads(Site site) {
     return;
   }
   barrier.arrived = 0;
+  if (checked_) clocks_.block_barrier();
   for (const std::uint16_t thread : barrier.waiting) wake(fibers_[thread]);
   barrier.waiting.clear();
 }
@@ -228,6 +234,7 @@ void Block::sync_named(int id, int count, bool waits, Site site) {
     abandon();
   }
   barrier.arrived_threads.push_back(thread);
+  if (checked_) clocks_.release_to(barrier.row, me.thread);
   if (++barrier.arrived < static_cast<unsigned>(count)) {
     if (waits) {
       barrier.waiting.push_back(thread);
@@ -236,6 +243,11 @@ void Block::sync_named(int id, int count, bool waits, Site site) {
     return;
   }
   barrier.arrived = 0;
+  if (checked_) {
+    if (waits) clocks_.acquire_from(barrier.row, me.thread);
+    for (const std::uint16_t other : barrier.waiting) clocks_.acquire_from(barrier.row, other);
+    barrier.row.segment = 0;
+  }
   for (const std::uint16_t other : barrier.waiting) wake(fibers_[other]);
   barrier.waiting.clear();
   barrier.arrived_threads.clear();
@@ -267,6 +279,7 @@ void Block::rendezvous(Fiber& me, const Operation& operation) {
     }
     warp.pending.erase(warp.pending.begin() + static_cast<std::ptrdiff_t>(i));
     if (operation.execute) operation.execute(lanes, operation);
+    if (checked_ && operation.kind == Collective::sync) clocks_.warp_barrier(me.thread / 32, operation.mask);
     for (std::uint32_t rest = operation.mask & ~bit; rest != 0; rest &= rest - 1) wake(lanes[__builtin_ctz(rest)]);
     return;
   }
@@ -306,20 +319,34 @@ void* Block::shared_allocate(std::size_t bytes, std::size_t alignment, Site site
     report(ReportKind::shared_memory, site, "too many regions");
     abandon();
   }
+  const OutsideKernel guard;
   std::memset(shared_ + shared_used_, canary, first - shared_used_);
   std::memset(shared_ + first, poison, bytes);
   std::memset(shared_ + first + bytes, canary, shared_gap);
   shared_used_ = end;
+  shadow_allocated(shared_ + first, bytes);
   regions_.push_back({shared_ + first, bytes, alignment, site});
   return shared_ + first;
 }
 
-bool Block::in_shared(const void* address, std::size_t bytes) const {
-  const auto* const first = static_cast<const std::byte*>(address);
-  return std::any_of(regions_.begin(), regions_.end(), [&](const Region& region) {
-    const auto offset = static_cast<std::size_t>(first - region.data);
-    return first >= region.data && offset <= region.bytes && bytes <= region.bytes - offset;
-  });
+void Block::check_pending_sources(const void* address, std::size_t bytes, const Origin& origin) {
+  if (pending_copies_ == 0) return;
+  const auto first = reinterpret_cast<std::uintptr_t>(address);
+  for (unsigned i = 0; i < threads_; ++i) {
+    const Fiber& fiber = fibers_[i];
+    for (std::size_t j = fiber.first_copy; j < fiber.copies.size(); ++j) {
+      const PendingCopy& copy = fiber.copies[j];
+      const auto source = reinterpret_cast<std::uintptr_t>(copy.global);
+      if (first >= source + copy.source_bytes || source >= first + bytes) continue;
+      const char* const message = "a write to what a copy reads that its thread has not waited for";
+      if (origin.pc) {
+        add_report(ReportKind::async_copy, origin.pc, message);
+      } else {
+        add_report(ReportKind::async_copy, origin.site.file, origin.site.line, message);
+      }
+      return;
+    }
+  }
 }
 
 void Block::check_shared_gaps() {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/sim/access.hpp"
+#include "kernels/sim/clocks.hpp"
 #include "kernels/sim/fiber.hpp"
 #include "kernels/sim/internal.hpp"
 
@@ -53,9 +55,18 @@ class Block {
   /// Returns when all lanes of the mask are there and the operation is done.
   void rendezvous(Fiber& me, const Operation& operation);
 
+  /// The kernel was compiled with access hooks.
+  void set_checked() { checked_ = true; }
+  bool checked() const { return checked_; }
+  const Clocks& clocks() const { return clocks_; }
+  void atomic(const void* address) { clocks_.atomic(address, current->thread); }
+
+  /// Copies that threads have issued and not waited for.
+  void change_pending_copies(int by) { pending_copies_ += by; }
+  /// Reports a write to what such a copy reads.
+  void check_pending_sources(const void* address, std::size_t bytes, const Origin& origin);
+
   void* shared_allocate(std::size_t bytes, std::size_t alignment, Site site);
-  /// Whether the range lies in one shared region of this block.
-  bool in_shared(const void* address, std::size_t bytes) const;
   bool in_shared_buffer(const void* address) const {
     return static_cast<std::size_t>(static_cast<const std::byte*>(address) - shared_) < shared_buffer_bytes;
   }
@@ -67,6 +78,7 @@ class Block {
     Site site = {"", 0};
     std::vector<std::uint16_t> waiting;
     std::vector<std::uint16_t> arrived_threads;
+    Clocks::Row row;
   };
   struct Pending {
     Operation operation;
@@ -97,7 +109,9 @@ class Block {
   std::vector<Fiber> fibers_;
   Fiber host_;
   unsigned threads_ = 0, exited_ = 0;
-  bool failed_ = false;
+  bool failed_ = false, checked_ = false;
+  Clocks clocks_;
+  int pending_copies_ = 0;
   std::array<std::uint16_t, max_threads> ready_ = {};
   unsigned ready_count_ = 0;
   std::array<Barrier, 16> barriers_;

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "kernels/cuda_api.hpp"
+#include "kernels/sim/access.hpp"
 #include "kernels/sim/runtime.hpp"
 
 /// The table of CUDA calls as the emulator answers them.
@@ -361,6 +362,7 @@ std::function<cudaError_t()> copy_work(void* to, const void* from, std::size_t b
       return cudaErrorIllegalAddress;
     }
     std::memmove(to, from, bytes);
+    shadow_copied(to, from, bytes);
     return cudaSuccess;
   };
 }
@@ -409,6 +411,7 @@ cudaError_t fill_async(void* to, int value, std::size_t bytes, cudaStream_t hand
         return cudaErrorIllegalAddress;
       }
       std::memset(to, value, bytes);
+      shadow_initialised(to, bytes);
       return cudaSuccess;
     });
   });

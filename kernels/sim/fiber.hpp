@@ -67,6 +67,18 @@ struct Fiber : Thread {
 
 inline Fiber& self() { return *static_cast<Fiber*>(const_cast<Thread*>(current)); }
 
+/// While it lives, memory calls of this host thread are the emulator's own and not checked.
+class OutsideKernel {
+ public:
+  OutsideKernel() : inside_(current) { current = nullptr; }
+  ~OutsideKernel() { current = inside_; }
+  OutsideKernel(const OutsideKernel&) = delete;
+  OutsideKernel& operator=(const OutsideKernel&) = delete;
+
+ private:
+  const Thread* inside_;
+};
+
 /// Leaves `from` and continues `to`. Returns when somebody switches back.
 inline void switch_fiber(Fiber& from, Fiber& to, bool from_is_done = false) {
 #if RESNET_SIM_ASAN

@@ -58,6 +58,7 @@ cudaError_t run_grid(const Launch& launch) {
     const auto z = static_cast<unsigned>(index / launch.grid.x / launch.grid.y);
     if (!block.run({x, y, z})) break;
   }
+  if (!block.checked()) device_memory().count_as_initialised();
   device_memory().check_canaries();
   running_block = nullptr;
   return first_error;

@@ -36,6 +36,8 @@ constexpr unsigned char canary = 0x5a;
 
 /// Adds to the list. The kernel, block and thread are those that run now.
 void add_report(ReportKind kind, const char* file, unsigned line, std::string message);
+/// The same for the instrumented code that returns to `pc`.
+void add_report(ReportKind kind, const void* pc, std::string message);
 void clear_reports();
 /// How many reports there were since the process started.
 std::uint64_t report_count();

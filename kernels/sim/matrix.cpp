@@ -15,7 +15,6 @@
 namespace resnet::sim {
 namespace {
 
-constexpr int max_rows = 16, max_columns = 32;  // tiles of one call
 constexpr int tile_rows = 16, tile_columns = 8, words = 8;
 
 /// An operand row (or column of b) is 32 bytes of K. With lane = 4 g + t its words come from lanes t = 0..3 of its g:
@@ -118,7 +117,9 @@ RESNET_SIM_AVX2 void convert_avx2(MmaType type, const std::uint32_t* in, float* 
 }
 
 bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  __builtin_cpu_init();
+  // clang 14 cannot ask for f16c; every processor with AVX2 has it.
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 bool vector_unit = has_avx2();
 #else
@@ -137,7 +138,7 @@ void multiply_floats(const WarpMma& mma) {
   if (mma.truncate) tile = tile_truncating;
   const int k_count = mma.type == MmaType::tf32 ? 8 : 16;
   std::uint32_t raw[words];
-  alignas(32) static thread_local float b[max_columns][16 * tile_columns];
+  alignas(32) static thread_local float b[WarpMma::max_columns][16 * tile_columns];
   for (int j = 0; j < mma.columns; ++j) {
     for (int g = 0; g < tile_columns; ++g) {
       alignas(32) float column[16];

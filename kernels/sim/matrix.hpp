@@ -8,6 +8,7 @@ namespace resnet::sim {
 
 /// One warp's mma: c[lane] etc. are the lanes' registers, [rows][columns][4], [rows][4] and [columns][2].
 struct WarpMma {
+  static constexpr int max_columns = 32;
   MmaType type;
   int rows, columns;
   void* c[32];

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "kernels/sim/access.hpp"
 #include "kernels/sim/internal.hpp"
 
 namespace resnet::sim {
@@ -49,6 +50,7 @@ std::byte* DeviceMemory::allocate(std::size_t bytes, int device) {
   std::memset(slot, canary, canary_bytes);
   std::memset(data, poison, bytes);
   std::memset(data + bytes, canary, used_bytes - canary_bytes - bytes);
+  shadow_allocated(data, bytes);
   allocations_[data] = {data, bytes, device, slot, slot_bytes};
   return data;
 }
@@ -59,6 +61,7 @@ bool DeviceMemory::release(void* data) {
   const Allocation allocation = found->second;
   check_canaries(allocation);
   allocations_.erase(found);
+  shadow_released(allocation.data, allocation.bytes);
   madvise(allocation.slot, allocation.slot_bytes, MADV_DONTNEED);
   mprotect(allocation.slot, allocation.slot_bytes, PROT_NONE);
   free_slots_.emplace(allocation.slot_bytes, allocation.slot);
@@ -95,6 +98,11 @@ void DeviceMemory::check_canaries(const Allocation& allocation) {
 
 void DeviceMemory::check_canaries() {
   for (const auto& [data, allocation] : allocations_) check_canaries(allocation);
+}
+
+void DeviceMemory::count_as_initialised() const {
+  if (!hooks_linked()) return;
+  for (const auto& [data, allocation] : allocations_) shadow_initialised(allocation.data, allocation.bytes);
 }
 
 std::size_t DeviceMemory::used(int device) const {

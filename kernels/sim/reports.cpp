@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "kernels/sim/block.hpp"
+#include "kernels/sim/source_line.hpp"
 
 namespace resnet::sim {
 namespace {
@@ -39,10 +40,12 @@ std::string to_string(const Report& report) {
   return text.str();
 }
 
-void add_report(ReportKind kind, const char* file, unsigned line, std::string message) {
+namespace {
+
+void add(ReportKind kind, std::string file, unsigned line, std::string message) {
   Report report;
   report.kind = kind;
-  report.file = file_name(file);
+  report.file = std::move(file);
   report.line = line;
   report.message = std::move(message);
   if (running_block) {
@@ -63,6 +66,17 @@ void add_report(ReportKind kind, const char* file, unsigned line, std::string me
     return other.kind == kind && other.line == line && !other.file.empty() && other.file == report.file;
   });
   if (!known && reports.size() < most_reports) reports.push_back(std::move(report));
+}
+
+}  // namespace
+
+void add_report(ReportKind kind, const char* file, unsigned line, std::string message) {
+  add(kind, std::string(file_name(file)), line, std::move(message));
+}
+
+void add_report(ReportKind kind, const void* pc, std::string message) {
+  const SourceLine where = source_line(pc);
+  add(kind, std::string(file_name(where.file.c_str())), where.line, std::move(message));
 }
 
 std::vector<Report> take_reports() {

@@ -91,13 +91,39 @@ void execute_mma(Fiber* lanes, const Operation& operation) {
 
 constexpr std::uint32_t all_lanes = 0xffffffffu;
 
+/// memcpy of 4, 8 or 16 bytes without a call: the call may be hooked.
+void copy_bytes(void* to, const void* from, std::size_t bytes) {
+  switch (bytes) {
+    case 4:
+      std::memcpy(to, from, 4);
+      break;
+    case 8:
+      std::memcpy(to, from, 8);
+      break;
+    default:
+      std::memcpy(to, from, 16);
+  }
+}
+
 /// From here on this copy is in shared memory.
 void land(PendingCopy& copy) {
   if (copy.landed) return;
   copy.landed = true;
-  std::memcpy(copy.shared, copy.global, copy.source_bytes);
-  std::memset(static_cast<std::byte*>(copy.shared) + copy.source_bytes, 0,
-              static_cast<std::size_t>(copy.bytes - copy.source_bytes));
+  if (copy.source_bytes == copy.bytes) {
+    copy_bytes(copy.shared, copy.global, copy.bytes);
+    return;
+  }
+  auto* const to = static_cast<volatile std::byte*>(copy.shared);
+  const auto* const from = static_cast<const std::byte*>(copy.global);
+  for (int i = 0; i < copy.bytes; ++i) to[i] = i < copy.source_bytes ? from[i] : std::byte{0};
+}
+
+/// Its thread waited for it.
+void finish(PendingCopy& copy) {
+  land(copy);
+  if (!running_block->checked()) return;
+  check_copy_end(copy.shared, copy.global, copy.bytes, copy.source_bytes);
+  running_block->change_pending_copies(-1);
 }
 
 }  // namespace
@@ -138,6 +164,7 @@ void ldmatrix_x4(std::uint32_t* registers, const void* const* rows, int count, S
       report(ReportKind::out_of_bounds, site, "ldmatrix outside shared memory");
       running_block->abandon();
     }
+    if (running_block->checked()) check_access(rows[i], 16, Access::read, {nullptr, site});
   }
   me.lane.in[0] = rows;
   me.lane.out = registers;
@@ -148,6 +175,10 @@ void mma(MmaType type, void* c, const std::uint32_t* a, const std::uint32_t* b, 
   Fiber& me = self();
   if (running_block->launch().sm < 80 && type != MmaType::f16) {
     report(ReportKind::unsupported, site, "the matrix unit of this device knows f16 alone");
+    running_block->abandon();
+  }
+  if (columns > WarpMma::max_columns) {
+    report(ReportKind::unsupported, site, columns, " columns of tiles in one call");
     running_block->abandon();
   }
   me.lane.in[0] = a;
@@ -163,22 +194,26 @@ void* shared_allocate(std::size_t bytes, std::size_t alignment, Site site) {
 
 void load16(std::uint32_t (&words)[4], const void* address, Site site) {
   demand_alignment(address, 16, "a load of 16 bytes", site);
+  if (running_block->checked()) check_access(address, 16, Access::read, {nullptr, site});
   std::memcpy(words, address, 16);
 }
 
 void store16(void* address, const std::uint32_t (&words)[4], Site site) {
   demand_alignment(address, 16, "a store of 16 bytes", site);
+  if (running_block->checked()) check_access(address, 16, Access::write, {nullptr, site});
   std::memcpy(address, words, 16);
 }
 
 void load_bytes(void* destination, const void* address, std::size_t bytes, Site site) {
   demand_alignment(address, bytes, "a load", site);
-  std::memcpy(destination, address, bytes);
+  if (running_block->checked()) check_access(address, bytes, Access::read, {nullptr, site});
+  copy_bytes(destination, address, bytes);
 }
 
 void store_bytes(void* address, const void* source, std::size_t bytes, Site site) {
   demand_alignment(address, bytes, "a store", site);
-  std::memcpy(address, source, bytes);
+  if (running_block->checked()) check_access(address, bytes, Access::write, {nullptr, site});
+  copy_bytes(address, source, bytes);
 }
 
 void cp_async(void* shared, const void* global, int bytes, int source_bytes, Site site) {
@@ -206,11 +241,17 @@ void cp_async(void* shared, const void* global, int bytes, int source_bytes, Sit
   const Launch& launch = running_block->launch();
   const bool now = launch.sm < 80 || launch.schedule.copies == CopyPolicy::earliest ||
                    (launch.schedule.copies == CopyPolicy::random && (running_block->random().next() & 1u) != 0);
+  if (running_block->checked()) {
+    check_copy_begin(shared, global, static_cast<std::size_t>(bytes), static_cast<std::size_t>(source_bytes), site);
+    running_block->change_pending_copies(1);
+  }
   if (now) {
     land(me.copies.back());
   } else {
-    std::memset(shared, poison, static_cast<std::size_t>(bytes));
+    constexpr std::uint32_t poisoned[4] = {0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu};
+    copy_bytes(shared, poisoned, static_cast<std::size_t>(bytes));
   }
+  if (launch.sm < 80) finish(me.copies[me.first_copy++]);  // an ordinary load and store there
 }
 
 void cp_async_commit(Site) { ++self().committed_groups; }
@@ -220,11 +261,15 @@ void cp_async_wait(int newest_pending, Site) {
   if (static_cast<unsigned>(newest_pending) >= me.committed_groups) return;
   const unsigned complete = me.committed_groups - static_cast<unsigned>(newest_pending);
   while (me.first_copy < me.copies.size() && me.copies[me.first_copy].group < complete)
-    land(me.copies[me.first_copy++]);
+    finish(me.copies[me.first_copy++]);
 }
 
 std::uint32_t atomic_add(std::uint32_t* address, std::uint32_t value, Site site) {
   demand_alignment(address, 4, "an atomic", site);
+  if (running_block->checked()) {
+    check_access(address, 4, Access::atomic, {nullptr, site});
+    running_block->atomic(address);
+  }
   const std::uint32_t before = *address;
   *address = before + value;
   return before;
@@ -232,6 +277,10 @@ std::uint32_t atomic_add(std::uint32_t* address, std::uint32_t value, Site site)
 
 std::uint32_t atomic_exchange(std::uint32_t* address, std::uint32_t value, Site site) {
   demand_alignment(address, 4, "an atomic", site);
+  if (running_block->checked()) {
+    check_access(address, 4, Access::atomic, {nullptr, site});
+    running_block->atomic(address);
+  }
   const std::uint32_t before = *address;
   *address = value;
   return before;
