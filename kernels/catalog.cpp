@@ -9,8 +9,19 @@ namespace {
 
 /// The whole decision on one screen: order is priority among equal estimates, what takes everything comes last.
 constexpr std::array ordered_list{
+    &conv_grouped,
+    &conv_depthwise,
+    &pool_dense,
     // What takes everything.
-    &conv_direct, &dense_direct, &pool, &adaptive_pool, &pointwise,
+    &conv_direct,
+    &dense_direct,
+    &pool,
+    &adaptive_pool,
+    &convert,
+    &pad,
+    &softmax,
+    &top_k,
+    &pointwise,
 };
 
 }  // namespace

@@ -229,11 +229,7 @@ Support supports(const ConvProblem& p, const DeviceInfo&) {
   if (const Support precision = needs_float_precision(p.precision); !precision) return precision;
   if (const Support bits = needs_31_bits(depth(p) + depth_step, "R S C / groups + 8"); !bits) return bits;
   if (const Support bits = needs_31_bits(p.K, "K"); !bits) return bits;
-  // What a tap's coordinates can reach.
-  const std::int64_t reach_h = std::max(p.H, p.P * p.stride_h) + p.R * p.dilation_h + p.pad_top;
-  const std::int64_t reach_w = std::max(p.W, p.Q * p.stride_w) + p.S * p.dilation_w + p.pad_left;
-  if (const Support bits = needs_31_bits(reach_h, "the padded height with a dilated kernel"); !bits) return bits;
-  if (const Support bits = needs_31_bits(reach_w, "the padded width with a dilated kernel"); !bits) return bits;
+  if (const Support window = needs_31_bit_window(p); !window) return window;
   return needs_31_bits(tiles<SmallTile>(p), "the number of 64 x 64 tiles");
 }
 

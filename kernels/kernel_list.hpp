@@ -8,8 +8,15 @@ namespace resnet::kernels {
 // Without tensor cores; together they take everything.
 extern const Kernel pointwise;
 extern const Kernel conv_direct;
+extern const Kernel conv_depthwise;
+extern const Kernel conv_grouped;
 extern const Kernel dense_direct;
+extern const Kernel pool_dense;
 extern const Kernel pool;
 extern const Kernel adaptive_pool;
+extern const Kernel convert;
+extern const Kernel pad;
+extern const Kernel softmax;
+extern const Kernel top_k;
 
 }  // namespace resnet::kernels

@@ -82,7 +82,7 @@ RESNET_DEVICE Vec16 pack(const float (&values)[count], int first) {
 }  // namespace detail
 
 /// `valid` elements (at most `count`) from `data + offset`; `vectors`: 16-byte accesses are legal where the offset is a
-/// multiple of 16 bytes. Elements beyond `valid` become 0.
+/// multiple of 16 bytes. Elements beyond `valid` become 0. Four 16-bit elements go as 8 bytes.
 template <class T, int count>
 RESNET_DEVICE void load_elements(float (&values)[count], const void* data, std::int64_t offset, int valid,
                                  bool vectors) {
@@ -92,6 +92,16 @@ RESNET_DEVICE void load_elements(float (&values)[count], const void* data, std::
     if (vectors && valid == count && offset % in_vector == 0) {
       RESNET_UNROLL
       for (int i = 0; i < count; i += in_vector) detail::unpack<T>(load16(source + i), values, i);
+      return;
+    }
+  }
+  if constexpr (count * sizeof(T) == 8) {
+    if (vectors && valid == count && offset % count == 0) {
+      const Words2 words = load8(source);
+      T elements[count];
+      memcpy(elements, &words, 8);
+      RESNET_UNROLL
+      for (int i = 0; i < count; ++i) values[i] = to_float(elements[i]);
       return;
     }
   }
@@ -108,6 +118,12 @@ RESNET_DEVICE void store_elements(const float (&values)[count], void* data, std:
     if (vectors && valid == count && offset % in_vector == 0) {
       RESNET_UNROLL
       for (int i = 0; i < count; i += in_vector) store16(target + i, detail::pack<T>(values, i));
+      return;
+    }
+  }
+  if constexpr (count * sizeof(T) == 8 && sizeof(T) == 2) {
+    if (vectors && valid == count && offset % count == 0) {
+      store8(target, pack2<T>(values[0], values[1]), pack2<T>(values[2], values[3]));
       return;
     }
   }

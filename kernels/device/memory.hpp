@@ -56,6 +56,21 @@ RESNET_DEVICE void store16(void* address, const Vec16& value RESNET_SITE) {
 #endif
 }
 
+/// Two words at an 8-byte aligned address, for four 16-bit elements at once.
+struct Words2 {
+  std::uint32_t words[2];
+};
+RESNET_DEVICE Words2 load8(const void* address RESNET_SITE) {
+#if !defined(__CUDACC__)
+  Words2 value;
+  sim::load_bytes(&value, address, 8, site);
+  return value;
+#else
+  const uint2 value = *static_cast<const uint2*>(address);
+  return {{value.x, value.y}};
+#endif
+}
+
 /// A word at a 4-byte aligned address, for two 16-bit elements at once.
 RESNET_DEVICE std::uint32_t load4(const void* address RESNET_SITE) {
 #if !defined(__CUDACC__)
@@ -72,6 +87,16 @@ RESNET_DEVICE void store4(void* address, std::uint32_t value RESNET_SITE) {
   sim::store_bytes(address, &value, 4, site);
 #else
   *static_cast<std::uint32_t*>(address) = value;
+#endif
+}
+
+/// Two words at an 8-byte aligned address.
+RESNET_DEVICE void store8(void* address, std::uint32_t first, std::uint32_t second RESNET_SITE) {
+#if !defined(__CUDACC__)
+  const std::uint32_t words[2] = {first, second};
+  sim::store_bytes(address, words, 8, site);
+#else
+  *static_cast<uint2*>(address) = make_uint2(first, second);
 #endif
 }
 
