@@ -12,6 +12,10 @@ constexpr std::array ordered_list{
     &conv_grouped,
     &conv_depthwise,
     &pool_dense,
+    // The matrix unit.
+    &conv_stem,
+    &conv_mma,
+    &dense_mma,
     // What takes everything.
     &conv_direct,
     &dense_direct,

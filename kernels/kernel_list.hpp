@@ -5,6 +5,11 @@
 /// Every kernel of this folder, for the catalog and for kernels that build on one another.
 namespace resnet::kernels {
 
+// The matrix unit.
+extern const Kernel conv_stem;
+extern const Kernel conv_mma;
+extern const Kernel dense_mma;
+
 // Without tensor cores; together they take everything.
 extern const Kernel pointwise;
 extern const Kernel conv_direct;

@@ -1,5 +1,6 @@
 #include "kernels/weight_packs.hpp"
 
+#include <bit>
 #include <cstring>
 
 namespace resnet::kernels {
@@ -34,6 +35,18 @@ void pack_plain(const Problem& problem, std::span<const float> values, std::byte
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::uint16_t bits = type == DType::f16 ? f32_to_f16(values[i]) : f32_to_bf16(values[i]);
     std::memcpy(out + 2 * i, &bits, 2);
+  }
+}
+
+std::size_t mma_weight_bytes(const Problem& problem) { return plain_bytes(problem); }
+
+void pack_mma_weights(const Problem& problem, std::span<const float> values, std::byte* out) {
+  if (filter_of(problem).type != DType::f32) return pack_plain(problem, values, out);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    auto bits = std::bit_cast<std::uint32_t>(values[i]);
+    // To nearest, ties away from zero; infinities and NaN keep their bits.
+    if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + 0x1000u) & 0xffffe000u;
+    std::memcpy(out + 4 * i, &bits, 4);
   }
 }
 

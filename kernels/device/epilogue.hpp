@@ -181,4 +181,52 @@ RESNET_DEVICE void finish_and_store(const Epilogue& epilogue, const float (&acc)
   store_elements(values, epilogue.out, epilogue.y, offset, valid, epilogue.vectors);
 }
 
+/// Scale and shift of `count` consecutive channels, for kernels whose threads stay with their channels.
+template <int count>
+struct Channels {
+  float scale[count], shift[count];
+};
+
+template <int count>
+RESNET_DEVICE Channels<count> load_channels(const Epilogue& epilogue, std::int64_t k, int valid) {
+  Channels<count> channels;
+  RESNET_UNROLL
+  for (int i = 0; i < count; ++i) {
+    channels.scale[i] = epilogue.scale && i < valid ? epilogue.scale[k + i] : 1.0f;
+    channels.shift[i] = epilogue.shift && i < valid ? epilogue.shift[k + i] : 0.0f;
+  }
+  return channels;
+}
+
+/// `values` holds the residuals and receives the results. `common`: the caller knows that the activation is none or
+/// relu, which spares the code of the others.
+template <bool common, int count>
+RESNET_DEVICE void finish(const Epilogue& epilogue, const Channels<count>& channels, const float (&acc)[count],
+                          float (&values)[count]) {
+  RESNET_UNROLL
+  for (int i = 0; i < count; ++i)
+    values[i] = fmaf(values[i], epilogue.res_scale, fmaf(acc[i], channels.scale[i], channels.shift[i]));
+  if constexpr (common) {
+    if (epilogue.activation == ActivationKind::relu) {
+      RESNET_UNROLL
+      for (int i = 0; i < count; ++i) values[i] = values[i] <= 0 ? 0.0f : values[i];
+    }
+  } else {
+    RESNET_UNROLL
+    for (int i = 0; i < count; ++i) values[i] = activate(epilogue, values[i]);
+  }
+  RESNET_UNROLL
+  for (int i = 0; i < count; ++i) values[i] = fmaf(values[i], epilogue.out_scale, epilogue.zero_point);
+}
+
+/// The same as above with the channels' constants at hand.
+template <int count>
+RESNET_DEVICE void finish_and_store(const Epilogue& epilogue, const Channels<count>& channels,
+                                    const float (&acc)[count], std::int64_t offset, int valid) {
+  float values[count] = {};
+  if (epilogue.residual) load_elements(values, epilogue.out, epilogue.residual, offset, valid, epilogue.vectors);
+  finish<false>(epilogue, channels, acc, values);
+  store_elements(values, epilogue.out, epilogue.y, offset, valid, epilogue.vectors);
+}
+
 }  // namespace resnet::dev

@@ -13,6 +13,19 @@ extern __shared__ __align__(1024) unsigned char shared_memory[];
 }
 #endif
 
+/// Most dynamic shared memory of a block on this target.
+RESNET_DEVICE constexpr int shared_limit() {
+#if RESNET_ON_GPU && __CUDA_ARCH__ < 800
+  return 64 * 1024;
+#elif RESNET_ON_GPU && (__CUDA_ARCH__ == 860 || __CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200)
+  return 99 * 1024;
+#elif RESNET_ON_GPU && __CUDA_ARCH__ < 900
+  return 163 * 1024;
+#else
+  return 227 * 1024;
+#endif
+}
+
 /// Hands out the block's dynamic shared memory, region after region. Every thread makes the same calls with the same
 /// sizes; the launcher books shared_bytes() of the same list.
 class SharedArena {

@@ -10,11 +10,18 @@ struct tf32 {
   float value;
 };
 
+namespace detail {
+template <class T>
+inline constexpr bool is_half = false;
+template <>
+inline constexpr bool is_half<half> = true;
+}  // namespace detail
+
 /// Whether this target's matrix unit takes the type. sm_75 knows f16 alone.
 template <class T>
 RESNET_DEVICE constexpr bool mma_available() {
 #if RESNET_ON_GPU && __CUDA_ARCH__ < 800
-  return sizeof(T) == 2 && dtype_of<T> == DType::f16;
+  return detail::is_half<T>;
 #else
   return true;
 #endif

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "kernels/kernel.hpp"
+
+namespace resnet::kernels {
+
+/// Whether the device's matrix unit (mma.sync) takes operands of `in` in that precision, and the epilogue stores `out`.
+inline Support mma_operands(Precision precision, DType in, DType out, const DeviceInfo& device) {
+  const std::string name(to_string(precision));
+  if (precision != Precision::fp16 && precision != Precision::bf16 && precision != Precision::tf32)
+    return Support::no("precision must be fp16, bf16 or tf32, is " + name);
+  const int oldest = precision == Precision::fp16 ? 75 : 80;
+  if (device.sm < oldest)
+    return Support::no(name + " needs sm_" + std::to_string(oldest) + " or newer, is sm_" + std::to_string(device.sm));
+  const DType operand = precision == Precision::fp16   ? DType::f16
+                        : precision == Precision::bf16 ? DType::bf16
+                                                       : DType::f32;
+  if (in != operand) return Support::no("the input must be " + std::string(to_string(operand)));
+  if (out != DType::f32 && out != DType::f16 && out != DType::bf16)
+    return Support::no("the output must be f32, f16 or bf16");
+  return Support::yes();
+}
+
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace resnet::kernels
