@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+namespace resnet::test {
+
+/// What every building block of kernels/device gives to each lane of a warp, for fixed operands, as JSON: object
+/// "exact" of names to hexadecimal words, lane after lane, and "device". On a GPU this is a recording that the emulator
+/// is held against (tests/golden/primitives); "inexact" holds what hardware may round as it likes, for people.
+/// @throws std::runtime_error for an error of CUDA
+std::string record_primitives();
+
+}  // namespace resnet::test
