@@ -1,11 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <string_view>
 
 #include "kernels/environment.hpp"
+#include "kernels/primitives/primitives.hpp"
 
 namespace resnet::test {
 
@@ -29,11 +31,20 @@ constexpr const char* usage =
     "  --seed S        of data, schedules and random problems\n"
     "  --random N      random problems\n"
     "  --small, --reduced, --full   sizes of the networks' layers\n"
-    "  --kernel TEXT   only kernels whose name contains TEXT\n";
+    "  --kernel TEXT   only kernels whose name contains TEXT\n"
+    "  --record-primitives FILE   no tests: write what the building blocks do on this device\n";
 
 [[noreturn]] void reject(const std::string& what) {
   std::cerr << what << '\n' << usage;
   std::exit(2);
+}
+
+int record_to(const std::string& path) {
+  std::ofstream out(path);
+  out << record_primitives() << '\n';
+  if (out.flush()) return 0;
+  std::cerr << "cannot write " << path << '\n';
+  return 1;
 }
 
 /// Takes our options out of the command line; what is left is GoogleTest's.
@@ -69,6 +80,8 @@ void parse(int& argc, char** argv) {
       o.sizes = Sizes::reduced;
     } else if (name == "--full") {
       o.sizes = Sizes::full;
+    } else if (name == "--record-primitives") {
+      std::exit(record_to(value()));
     } else if (name == "--kernel") {
       o.kernel = value();
     } else {

@@ -269,7 +269,9 @@ std::string hexadecimal(const std::vector<std::uint32_t>& words, int per_lane) {
 std::string record_primitives() {
   const CudaApi& api = cuda_api();
   cudaDeviceProp properties = {};
-  check(api.cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  int device = 0;
+  check(api.cudaGetDevice(&device), "cudaGetDevice");
+  check(api.cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
   const int sm = properties.major * 10 + properties.minor;
   std::vector<std::uint32_t> input, words(32 * max_words);
   for (std::uint32_t i = 0; i < ramp_words; ++i) input.push_back(0x01010101u * i);

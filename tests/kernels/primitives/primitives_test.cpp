@@ -30,7 +30,7 @@ std::uint32_t word(const Json& recording, std::size_t lane, std::size_t i, std::
 class PrimitivesTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    use_device(devices().back());
+    use_device(devices().front());
     recorded_ = parse_json(record_primitives(), "recording");
   }
   Json recorded_;
