@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -70,8 +71,15 @@ inline Fiber& self() { return *static_cast<Fiber*>(const_cast<Thread*>(current))
 /// While it lives, memory calls of this host thread are the emulator's own and not checked.
 class OutsideKernel {
  public:
-  OutsideKernel() : inside_(current) { current = nullptr; }
-  ~OutsideKernel() { current = inside_; }
+  // The fences keep the compiler from seeing that memcpy does not read `current`: the one that is linked does.
+  OutsideKernel() : inside_(current) {
+    current = nullptr;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  ~OutsideKernel() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    current = inside_;
+  }
   OutsideKernel(const OutsideKernel&) = delete;
   OutsideKernel& operator=(const OutsideKernel&) = delete;
 

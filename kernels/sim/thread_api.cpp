@@ -64,6 +64,7 @@ void execute_ballot(Fiber* lanes, const Operation& operation) {
 
 /// Matrix m takes its row r from the address of lane 8 m + r; lane 4 r + t gets word t of row r of every matrix.
 void execute_ldmatrix(Fiber* lanes, const Operation& operation) {
+  const OutsideKernel guard;
   for (int load = 0; load < operation.rows; ++load) {
     std::uint32_t data[32][4];
     for (unsigned lane = 0; lane < 32; ++lane)
@@ -76,6 +77,7 @@ void execute_ldmatrix(Fiber* lanes, const Operation& operation) {
 }
 
 void execute_mma(Fiber* lanes, const Operation& operation) {
+  const OutsideKernel guard;
   WarpMma mma;
   mma.type = static_cast<MmaType>(operation.detail);
   mma.rows = operation.rows;
@@ -91,8 +93,9 @@ void execute_mma(Fiber* lanes, const Operation& operation) {
 
 constexpr std::uint32_t all_lanes = 0xffffffffu;
 
-/// memcpy of 4, 8 or 16 bytes without a call: the call may be hooked.
+/// memcpy of 4, 8 or 16 bytes.
 void copy_bytes(void* to, const void* from, std::size_t bytes) {
+  const OutsideKernel guard;
   switch (bytes) {
     case 4:
       std::memcpy(to, from, 4);
@@ -113,9 +116,10 @@ void land(PendingCopy& copy) {
     copy_bytes(copy.shared, copy.global, copy.bytes);
     return;
   }
-  auto* const to = static_cast<volatile std::byte*>(copy.shared);
-  const auto* const from = static_cast<const std::byte*>(copy.global);
-  for (int i = 0; i < copy.bytes; ++i) to[i] = i < copy.source_bytes ? from[i] : std::byte{0};
+  const OutsideKernel guard;
+  std::memcpy(copy.shared, copy.global, copy.source_bytes);
+  std::memset(static_cast<std::byte*>(copy.shared) + copy.source_bytes, 0,
+              static_cast<std::size_t>(copy.bytes - copy.source_bytes));
 }
 
 /// Its thread waited for it.
@@ -195,13 +199,13 @@ void* shared_allocate(std::size_t bytes, std::size_t alignment, Site site) {
 void load16(std::uint32_t (&words)[4], const void* address, Site site) {
   demand_alignment(address, 16, "a load of 16 bytes", site);
   if (running_block->checked()) check_access(address, 16, Access::read, {nullptr, site});
-  std::memcpy(words, address, 16);
+  copy_bytes(words, address, 16);
 }
 
 void store16(void* address, const std::uint32_t (&words)[4], Site site) {
   demand_alignment(address, 16, "a store of 16 bytes", site);
   if (running_block->checked()) check_access(address, 16, Access::write, {nullptr, site});
-  std::memcpy(address, words, 16);
+  copy_bytes(address, words, 16);
 }
 
 void load_bytes(void* destination, const void* address, std::size_t bytes, Site site) {
