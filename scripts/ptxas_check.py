@@ -80,7 +80,7 @@ def main(command):
         return run.returncode
     wrong, used = check(source, run.stdout)
     if wrong:
-        print("\n".join(wrong), file=sys.stderr)
+        print("\n".join(dict.fromkeys(wrong)), file=sys.stderr)
         if "-o" in command:
             Path(command[command.index("-o") + 1]).unlink(missing_ok=True)
         return 1
