@@ -4,9 +4,9 @@
 // Tile: a thread takes 8 consecutive elements at a time (one 16-byte vector of a 16-bit type, two of f32), a grid
 // apart. Memory bound: the figure that counts is bytes in flight, and 1024 threads per multiprocessor with 16 to 64
 // bytes each cover the latency. No shared memory. Where C is no multiple of 8, an item runs over the end of a row and
-// takes its channel operands one by one; the element operands stay vectors. Registers: at most 64 (4 blocks of 256
-// threads per multiprocessor). In place: a thread reads its elements before it writes them, so y may be x or second
-// where the types have one size.
+// takes its channel operands one by one; the element operands stay vectors. In place: a thread reads its elements before it writes them, so y may be x or second
+// where the types have one size. 4 blocks of 256 threads per multiprocessor.
+// Budget: pointwise_kernel 64 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
