@@ -11,10 +11,10 @@
 // floats of padding put the same 16 bytes of 8 consecutive rows into different banks. Filter rows of one warp's 64
 // columns are stored transposed as 8 x 8 (row j * 8 + i holds column i * 8 + j), so a thread's 8 columns are neighbours
 // in the output while the warp's loads still touch consecutive rows. 24 KB for the large tile, 12 KB for the small one.
-// Loads are 16 bytes where the channels of a group are a multiple of 4 (f32) or 8 (16 bit) and the addresses allow it,
-// else element by element.
-// Then the sums: 4 rows x 8 columns of each thread, 32 KB for the large tile, 16 KB for the small one.
-// Budget: conv_direct_kernel 128 registers
+// Few tiles and a deep sum: up to 32 blocks share a tile of 64 x 64. Each leaves its sums in scratch memory; the last
+// one to arrive adds all of them in the order of the depth. Loads are 16 bytes where the channels of a group are a
+// multiple of 4 (f32) or 8 (16 bit) and the addresses allow it, else element by element. Then the sums: 4 rows x 8
+// columns of each thread, 32 KB for the large tile, 16 KB for the small one. Budget: conv_direct_kernel 128 registers
 // (2 x 256 or 4 x 128 threads per multiprocessor)
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
@@ -40,7 +40,8 @@ struct Tile {
   static constexpr int stage_floats = (rows + columns) * row_floats;
   static constexpr int output_floats = 4 * threads * thread_columns;  // four rows of each thread
   static constexpr int shared_floats = std::max(2 * stage_floats, output_floats);
-  static_assert(rows + columns == threads);  // each fetches one row of either operand
+  static constexpr bool may_split = thread_rows_ == 4;  // large tiles are for problems that fill the device
+  static_assert(rows + columns == threads);             // each fetches one row of either operand
 };
 using LargeTile = Tile<4, 2, 8>;
 using SmallTile = Tile<4, 1, 4>;
@@ -49,12 +50,15 @@ struct Params {
   const void* x;
   const void* weight;
   dev::Epilogue epilogue;
-  std::int64_t output_rows;  // N P Q
+  float* partials;            // [tiles][splits][tile rows x columns]
+  std::uint32_t* semaphores;  // [tiles]
+  std::int64_t output_rows;   // N P Q
   std::int64_t C, K;
   int H, W, group_c, group_k, depth;
+  int splits, split_depth;  // of the depth; the latter a multiple of the stage
   int stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
   dev::WideDivider by_positions, by_Q;
-  dev::Divider by_group_c, by_S, by_column_tiles, by_row_tiles;
+  dev::Divider by_group_c, by_S, by_splits, by_column_tiles, by_row_tiles;
 };
 
 /// The 8 values of one row that a thread fetches ahead, as they are in memory.
@@ -135,15 +139,57 @@ RESNET_DEVICE void multiply(const float* rows, const float* columns, float (&acc
   }
 }
 
+/// Leaves this block's sums in scratch memory. True for the last block of the tile, which then holds the sums of all,
+/// added in the order of the splits.
+template <class Tile>
+RESNET_DEVICE bool add_splits(const Params& p, int tile, int split, std::uint32_t* shared_count,
+                              float (&acc)[Tile::thread_rows][thread_columns]) {
+  constexpr std::int64_t tile_floats = Tile::rows * Tile::columns;
+  const int thread = static_cast<int>(dev::thread_index());
+  float* const all = p.partials + std::int64_t{tile} * p.splits * tile_floats + thread * 4;
+  float* const own = all + split * tile_floats;
+  RESNET_UNROLL
+  for (int i = 0; i < Tile::thread_rows; ++i) {
+    dev::store16(own + 8 * i * Tile::threads, dev::detail::pack<float>(acc[i], 0));
+    dev::store16(own + (8 * i + 4) * Tile::threads, dev::detail::pack<float>(acc[i], 4));
+  }
+  dev::sync_threads();
+  if (thread == 0) *shared_count = dev::atomic_add(p.semaphores + tile, 1);
+  dev::sync_threads();
+  if (*shared_count != static_cast<std::uint32_t>(p.splits) - 1) return false;
+  if (thread == 0) static_cast<void>(dev::atomic_add(p.semaphores + tile, 0u - static_cast<std::uint32_t>(p.splits)));
+  RESNET_UNROLL
+  for (int i = 0; i < Tile::thread_rows; ++i) {
+    RESNET_UNROLL
+    for (int j = 0; j < thread_columns; ++j) acc[i][j] = 0;
+  }
+  RESNET_NO_UNROLL
+  for (int from = 0; from < p.splits; ++from) {
+    const float* const part = all + from * tile_floats;
+    RESNET_UNROLL
+    for (int i = 0; i < Tile::thread_rows; ++i) {
+      float values[thread_columns];
+      dev::detail::unpack<float>(dev::load16(part + 8 * i * Tile::threads), values, 0);
+      dev::detail::unpack<float>(dev::load16(part + (8 * i + 4) * Tile::threads), values, 4);
+      RESNET_UNROLL
+      for (int j = 0; j < thread_columns; ++j) acc[i][j] += values[j];
+    }
+  }
+  return true;
+}
+
 template <class T, bool vectors, class Tile>
 RESNET_KERNEL(Tile::threads, Tile::blocks)
 conv_direct_kernel(RESNET_PARAMS(Params) p) {
   dev::SharedArena arena;
   float* const shared = arena.template allocate<float>(Tile::shared_floats);
+  std::uint32_t* const shared_count = arena.template allocate<std::uint32_t>(1);
 
-  // Neighbouring blocks share input rows: column tiles run fastest.
+  // Neighbouring blocks share input rows: column tiles run fastest behind the splits of one tile.
+  int tile = static_cast<int>(dev::block_index().x), split = 0;
+  if constexpr (Tile::may_split) p.by_splits.split(tile, tile, split);
   int tile_m, tile_n, group, rest;
-  p.by_column_tiles.split(static_cast<int>(dev::block_index().x), rest, tile_n);
+  p.by_column_tiles.split(tile, rest, tile_n);
   p.by_row_tiles.split(rest, group, tile_m);
 
   const int thread = static_cast<int>(dev::thread_index());
@@ -176,19 +222,24 @@ conv_direct_kernel(RESNET_PARAMS(Params) p) {
   const float* const get_filter = shared + (Tile::rows + warp_n * Tile::warp_columns + lane % 8) * row_floats;
   float acc[Tile::thread_rows][thread_columns] = {};
 
+  const int begin = Tile::may_split ? split * p.split_depth : 0;
+  const int end = Tile::may_split && p.depth - begin > p.split_depth ? begin + p.split_depth : p.depth;
   Fetched<T> next;
-  fetch<T, vectors>(p, source, is_input, 0, next);
+  fetch<T, vectors>(p, source, is_input, begin, next);
   put(put_row, next);
   dev::sync_threads();
   int stage = 0;
   RESNET_NO_UNROLL
-  for (int k = 0; k < p.depth; k += depth_step) {
-    const bool more = p.depth - k > depth_step;
+  for (int k = begin; k < end; k += depth_step) {
+    const bool more = end - k > depth_step;
     if (more) fetch<T, vectors>(p, source, is_input, k + depth_step, next);
     multiply<Tile>(get_input + stage, get_filter + stage, acc);
     stage = Tile::stage_floats - stage;
     if (more) put(put_row + stage, next);
     dev::sync_threads();
+  }
+  if constexpr (Tile::may_split) {
+    if (p.splits > 1 && !add_splits<Tile>(p, tile, split, shared_count, acc)) return;
   }
 
   // Through the thread's own shared memory, so that the epilogue is a loop and not its text once per row.
@@ -233,46 +284,85 @@ Support supports(const ConvProblem& p, const DeviceInfo&) {
   return needs_31_bits(tiles<SmallTile>(p), "the number of 64 x 64 tiles");
 }
 
+/// How a problem is cut.
+struct Choice {
+  bool large = false;
+  int splits = 1;
+  std::int64_t split_depth = 0, blocks = 0;
+  double us = 0;
+};
+
 template <class Tile>
-double tile_us(const ConvProblem& p, const DeviceInfo& device) {
-  const double steps = static_cast<double>(tiles_along(depth(p), depth_step)) + 2;  // filling and emptying
-  const double macs = static_cast<double>(Tile::rows * Tile::columns * depth_step) * steps;
-  // Issue slots next to the FFMA: shared loads, fetching, barriers.
-  const double efficiency = Tile::thread_rows == 8 ? 0.75 : 0.65;
-  return tiled_us(device, Precision::fp32, static_cast<double>(tiles<Tile>(p)), macs, Tile::blocks, efficiency,
-                  least_bytes(p));
+Choice cut(const ConvProblem& p, const DeviceInfo& device, int wanted_splits) {
+  Choice choice;
+  choice.large = !Tile::may_split;
+  const std::int64_t steps = tiles_along(depth(p), depth_step), split_steps = tiles_along(steps, wanted_splits);
+  choice.split_depth = split_steps * depth_step;
+  choice.splits = static_cast<int>(tiles_along(steps, split_steps));
+  choice.blocks = tiles<Tile>(p) * choice.splits;
+  // Issue slots next to the FFMA: shared loads, fetching, barriers. Four warps alone do not hide them.
+  const bool alone = choice.blocks <= device.multiprocessors && Tile::threads < 256;
+  const double efficiency = Tile::thread_rows == 8 ? 0.75 : alone ? 0.4 : 0.65;
+  const double macs =
+      static_cast<double>(Tile::rows * Tile::columns * depth_step) * (static_cast<double>(split_steps) + 2);
+  choice.us = tiled_us(device, Precision::fp32, static_cast<double>(choice.blocks), macs, Tile::blocks, efficiency,
+                       least_bytes(p));
+  if (choice.splits > 1) {
+    // Out to L2 and back, and the last block of a tile reads its parts one after another.
+    const double part = sizeof(float) * Tile::rows * Tile::columns;
+    choice.us +=
+        2 + part * static_cast<double>(choice.blocks) / bytes_per_us(device) + part * choice.splits / (64 * 1700.0);
+  }
+  return choice;
 }
 
-double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
-  return std::min(tile_us<LargeTile>(p, device), tile_us<SmallTile>(p, device));
+Choice choose(const ConvProblem& p, const DeviceInfo& device) {
+  Choice best = cut<SmallTile>(p, device, 1);
+  if (const Choice large = cut<LargeTile>(p, device, 1); large.us < best.us) best = large;
+  if (tiles<SmallTile>(p) > std::min(semaphore_count, 2 * device.multiprocessors)) return best;
+  const std::int64_t most_splits = std::min<std::int64_t>(depth(p) / (8 * depth_step), 32);
+  for (int splits = 2; splits <= most_splits; ++splits) {
+    if (const Choice split = cut<SmallTile>(p, device, splits); split.us < best.us) best = split;
+  }
+  return best;
+}
+
+double estimate_us(const ConvProblem& p, const DeviceInfo& device) { return choose(p, device).us; }
+
+std::size_t workspace_bytes(const ConvProblem& p, const DeviceInfo& device) {
+  const Choice choice = choose(p, device);
+  if (choice.splits == 1) return 0;
+  return static_cast<std::size_t>(choice.blocks) * SmallTile::rows * SmallTile::columns * sizeof(float);
 }
 
 template <class T, bool vectors, class Tile>
-cudaError_t launch_tile(const ConvProblem& problem, Params& p, cudaStream_t stream) {
+cudaError_t launch_tile(const Choice& choice, Params& p, cudaStream_t stream) {
   p.by_column_tiles = dev::Divider(tiles_along(p.group_k, Tile::columns));
   p.by_row_tiles = dev::Divider(tiles_along(p.output_rows, Tile::rows));
   LaunchShape shape;
-  shape.blocks_x = static_cast<unsigned>(tiles<Tile>(problem));
+  shape.blocks_x = static_cast<unsigned>(choice.blocks);
   shape.threads = Tile::threads;
-  shape.shared_bytes = sizeof(float) * Tile::shared_floats;
+  shape.shared_bytes = sizeof(float) * Tile::shared_floats + sizeof(std::uint32_t);
   return launch_kernel("conv_direct", conv_direct_kernel<T, vectors, Tile>, shape, stream, p);
 }
 
 template <class T>
-cudaError_t launch_type(const ConvProblem& problem, Params& p, bool large, cudaStream_t stream) {
+cudaError_t launch_type(const Choice& choice, Params& p, cudaStream_t stream) {
   const bool vectors =
       p.group_c % (16 / static_cast<int>(sizeof(T))) == 0 && is_aligned(p.x, 16) && is_aligned(p.weight, 16);
-  if (large) {
-    return vectors ? launch_tile<T, true, LargeTile>(problem, p, stream)
-                   : launch_tile<T, false, LargeTile>(problem, p, stream);
+  if (choice.large) {
+    return vectors ? launch_tile<T, true, LargeTile>(choice, p, stream)
+                   : launch_tile<T, false, LargeTile>(choice, p, stream);
   }
-  return vectors ? launch_tile<T, true, SmallTile>(problem, p, stream)
-                 : launch_tile<T, false, SmallTile>(problem, p, stream);
+  return vectors ? launch_tile<T, true, SmallTile>(choice, p, stream)
+                 : launch_tile<T, false, SmallTile>(choice, p, stream);
 }
 
 cudaError_t launch(const ConvProblem& problem, const Operands& operands, const LaunchTarget& target) {
   if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
   if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
+  const Choice choice = choose(problem, *target.device);
+  if (choice.splits > 1 && (!operands.workspace || !operands.semaphores)) return cudaErrorInvalidValue;
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;
@@ -295,20 +385,24 @@ cudaError_t launch(const ConvProblem& problem, const Operands& operands, const L
   p.by_Q = dev::WideDivider(problem.Q);
   p.by_group_c = dev::Divider(p.group_c);
   p.by_S = dev::Divider(problem.S);
-  const bool large = tile_us<LargeTile>(problem, *target.device) < tile_us<SmallTile>(problem, *target.device);
+  p.splits = choice.splits;
+  p.split_depth = static_cast<int>(choice.split_depth);
+  p.by_splits = dev::Divider(choice.splits);
+  p.partials = static_cast<float*>(operands.workspace);
+  p.semaphores = operands.semaphores;
   switch (problem.in) {
     case DType::f16:
-      return launch_type<dev::half>(problem, p, large, target.stream);
+      return launch_type<dev::half>(choice, p, target.stream);
     case DType::bf16:
-      return launch_type<dev::bfloat16>(problem, p, large, target.stream);
+      return launch_type<dev::bfloat16>(choice, p, target.stream);
     default:
-      return launch_type<float>(problem, p, large, target.stream);
+      return launch_type<float>(choice, p, target.stream);
   }
 }
 
 }  // namespace
 
 extern constinit const Kernel conv_direct =
-    make_kernel<ConvProblem, supports, estimate_us, no_workspace<ConvProblem>, launch>("conv_direct", plain_weights);
+    make_kernel<ConvProblem, supports, estimate_us, workspace_bytes, launch>("conv_direct", plain_weights);
 
 }  // namespace resnet::kernels

@@ -117,6 +117,10 @@ double estimate_us(const DenseProblem& p, const DeviceInfo& device) {
   return streaming_us(device, least_bytes(p) + filter * repeats);
 }
 
+std::size_t workspace_bytes(const DenseProblem& p, const DeviceInfo& device) {
+  return p.N > few_rows ? conv_direct.workspace_bytes(Problem(as_conv(p)), device) : 0;
+}
+
 template <class T, bool vectors>
 cudaError_t launch_rows(std::int64_t rows, const Params& p, const LaunchShape& shape, cudaStream_t stream) {
   switch (rows) {
@@ -168,6 +172,6 @@ cudaError_t launch(const DenseProblem& problem, const Operands& operands, const 
 }  // namespace
 
 extern constinit const Kernel dense_direct =
-    make_kernel<DenseProblem, supports, estimate_us, no_workspace<DenseProblem>, launch>("dense_direct", plain_weights);
+    make_kernel<DenseProblem, supports, estimate_us, workspace_bytes, launch>("dense_direct", plain_weights);
 
 }  // namespace resnet::kernels
