@@ -14,6 +14,7 @@ constexpr std::array ordered_list{
     &pool_dense,
     // The matrix unit.
     &conv_stem,
+    &conv_grouped_mma,
     &conv_mma,
     &dense_mma,
     // What takes everything.

@@ -7,6 +7,7 @@ namespace resnet::kernels {
 
 // The matrix unit.
 extern const Kernel conv_stem;
+extern const Kernel conv_grouped_mma;
 extern const Kernel conv_mma;
 extern const Kernel dense_mma;
 
