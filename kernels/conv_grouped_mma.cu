@@ -285,10 +285,10 @@ double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
 template <class Shape>
 cudaError_t launch_shape(const Params& params, const ConvProblem& p, const Tile& tile, const LaunchTarget& target) {
   const auto strips = static_cast<unsigned>(ceil_div(p.C, Shape::strip));
-  const auto resident =
-      static_cast<unsigned>(std::max(target.device->multiprocessors, 1) * resident_blocks(tile, target.device->sm));
+  // Twice as many as fit at once, whether one, two or three fit: late blocks even out the early ones.
+  const auto grid = static_cast<unsigned>(std::max(target.device->multiprocessors, 1) * 6);
   LaunchShape shape;
-  shape.blocks_x = std::min(static_cast<unsigned>(tile.tiles), (resident + strips - 1) / strips);
+  shape.blocks_x = std::min(static_cast<unsigned>(tile.tiles), (grid + strips - 1) / strips);
   shape.blocks_y = strips;
   shape.threads = threads;
   shape.shared_bytes = static_cast<std::size_t>(tile.shared_bytes());

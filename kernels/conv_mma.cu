@@ -23,6 +23,10 @@
 //   128x64    4 x 64x32          64         4        48 KB   3 (168)
 //   64x64     4 x 32x32          128        4        64 KB   3 (168)
 //   32x64     4 x 16x32          128        4        48 KB   4 (128)
+//   64x64     the same kernel    128        8       128 KB   1
+//   32x64     the same kernel    128        8        96 KB   2
+//
+// The deep ones are for batch 1, where a multiprocessor has one block at most and the latency of the copies decides.
 //
 // Budget: conv_mma_kernel 255 registers
 //
@@ -60,18 +64,29 @@ using Tile32x64 = MmaTile<T, 32, 64, 2, 2, 128, 4, 4>;
 
 struct TileFacts {
   int block_m, block_n, row_bytes, stages, blocks, threads, shared_bytes;
+  bool deep;
   double operand_bytes_per_mac;  ///< that warps read from shared memory, at 2 bytes per element
 };
 
 template <class Tile>
-constexpr TileFacts facts() {
-  return {Tile::block_m, Tile::block_n, Tile::row_bytes,    Tile::stages,
-          Tile::blocks,  Tile::threads, Tile::shared_bytes, 2.0 / Tile::warp_m + 2.0 / Tile::warp_n};
+constexpr TileFacts facts(bool deep = false) {
+  const int factor = deep ? 2 : 1;
+  return {Tile::block_m,
+          Tile::block_n,
+          Tile::row_bytes,
+          Tile::stages * factor,
+          Tile::blocks,
+          Tile::threads,
+          std::max(Tile::pipeline_bytes * factor, Tile::store_bytes),
+          deep,
+          2.0 / Tile::warp_m + 2.0 / Tile::warp_n};
 }
 
-constexpr std::array<TileFacts, 6> tiles{facts<Tile256x128<dev::half>>(), facts<Tile256x64<dev::half>>(),
-                                         facts<Tile128x128<dev::half>>(), facts<Tile128x64<dev::half>>(),
-                                         facts<Tile64x64<dev::half>>(),   facts<Tile32x64<dev::half>>()};
+/// In the order of launch_type().
+constexpr std::array<TileFacts, 8> tiles{facts<Tile256x128<dev::half>>(),   facts<Tile256x64<dev::half>>(),
+                                         facts<Tile128x128<dev::half>>(),   facts<Tile128x64<dev::half>>(),
+                                         facts<Tile64x64<dev::half>>(),     facts<Tile32x64<dev::half>>(),
+                                         facts<Tile64x64<dev::half>>(true), facts<Tile32x64<dev::half>>(true)};
 
 struct Params {
   const unsigned char* x = nullptr;
@@ -81,10 +96,12 @@ struct Params {
   dev::Epilogue epilogue;
   int rows = 0, columns = 0;  ///< N P Q, K
   int steps = 0, splits = 1;  ///< stages of one block, blocks of one tile
-  int reduction_chunks = 0;   ///< R S C in 16-byte chunks: a filter row
-  int image_chunks = 0;       ///< H W C
-  int row_chunks = 0;         ///< W C
-  int pixel_chunks = 0;       ///< C
+  unsigned shared_bytes = 0;
+  bool deep = false;
+  int reduction_chunks = 0;  ///< R S C in 16-byte chunks: a filter row
+  int image_chunks = 0;      ///< H W C
+  int row_chunks = 0;        ///< W C
+  int pixel_chunks = 0;      ///< C
   int H = 0, W = 0, R = 0, S = 0;
   int stride_h = 1, stride_w = 1, pad_top = 0, pad_left = 0, dilation_h = 1, dilation_w = 1;
   int step_r = 0, step_s = 0, step_c = 0;  ///< one stage as a step of (r, s, c)
@@ -195,7 +212,7 @@ RESNET_KERNEL(Tile::threads, Tile::blocks)
 conv_mma_kernel(RESNET_PARAMS(Params) p) {
   if constexpr (dev::mma_available<typename Tile::T>() && Tile::shared_bytes <= dev::shared_limit()) {
     dev::SharedArena arena;
-    unsigned char* const shared = arena.allocate<unsigned char>(Tile::shared_bytes, 1024);
+    unsigned char* const shared = arena.allocate<unsigned char>(p.shared_bytes, 1024);
     const int block = static_cast<int>(dev::block_index().x), split = static_cast<int>(dev::block_index().z);
     int row_block, column_block;
     p.column_blocks.split(block, row_block, column_block);
@@ -207,7 +224,7 @@ conv_mma_kernel(RESNET_PARAMS(Params) p) {
     Accumulators<Tile> c;
     clear<Tile>(c);
     ConvLoader<Tile, one_tap> loader(p, first_row, first_column, first_chunk, first_chunk + chunks);
-    multiply<Tile>(c, loader, shared, (chunks + Tile::chunks - 1) / Tile::chunks);
+    multiply<Tile>(c, loader, shared, (chunks + Tile::chunks - 1) / Tile::chunks, p.deep);
     if (p.splits > 1) {
       float* const partials = p.partials + static_cast<std::int64_t>(block) * p.splits * Tile::block_m * Tile::block_n;
       if (!reduce_splits<Tile>(c, shared, partials, p.semaphores + block, split, p.splits)) return;
@@ -232,28 +249,31 @@ int resident_blocks(const TileFacts& tile, int sm) {
 }
 
 /// Paper model. A stage takes what the matrix unit, shared memory, L2 or, where few blocks run, the latency of a stage
-/// in flight asks for.
+/// in flight asks for. L2 gives 28 bytes per clock to each multiprocessor, up to 64 where others are idle.
 double model_us(const ConvProblem& p, const DeviceInfo& device, const TileFacts& tile, const ConvMmaChoice& choice) {
-  constexpr double l2_bytes_per_us = 28 * 1700, shared_bytes_per_clock = 128;  // per multiprocessor
+  constexpr double clock_per_us = 1700, l2_bytes_per_clock = 28, port_bytes_per_clock = 64,
+                   shared_bytes_per_clock = 128;
   constexpr double latency_us = 0.6, fill_us = 0.7, store_us = 0.5, handover_us = 1.2;
   const double multiprocessors = std::max(device.multiprocessors, 1);
   const double rate = macs_per_us(device, p.precision) / multiprocessors;
-  const double f16_rate_per_clock = macs_per_us(device, Precision::fp16) / multiprocessors / 1700;
+  const double f16_rate_per_clock = macs_per_us(device, Precision::fp16) / multiprocessors / clock_per_us;
   const double efficiency = std::min(0.9, shared_bytes_per_clock / (tile.operand_bytes_per_mac * f16_rate_per_clock));
   const double grid = static_cast<double>(choice.blocks * choice.splits);
   const double resident = resident_blocks(tile, device.sm);
   const double side_by_side = std::min(resident, std::ceil(grid / multiprocessors));
   const double waves = std::ceil(grid / (multiprocessors * resident));
+  const double busy = std::min(grid, multiprocessors);
+  const double l2 = std::min(port_bytes_per_clock, l2_bytes_per_clock * multiprocessors / busy) * clock_per_us;
   const double stage_macs =
       static_cast<double>(tile.block_m) * tile.block_n * tile.row_bytes / static_cast<double>(size_of(p.in));
   const double stage_bytes = static_cast<double>(tile.block_m + tile.block_n) * tile.row_bytes;
-  const double shared_us = std::max(stage_macs / (rate * efficiency), stage_bytes / l2_bytes_per_us) * side_by_side;
+  const double shared_us = std::max(stage_macs / (rate * efficiency), stage_bytes / l2) * side_by_side;
   const double stage_us = std::max(shared_us, latency_us / (tile.stages - 1));
   const double around_us = (fill_us + store_us) / (waves > 1 ? resident : 1);
   double us = waves * (choice.steps * stage_us + around_us);
   if (choice.splits > 1) {
     const double partial_bytes = static_cast<double>(tile.block_m) * tile.block_n * 4 * (choice.splits + 1);
-    us += handover_us + partial_bytes / l2_bytes_per_us;
+    us += handover_us + partial_bytes / (port_bytes_per_clock * clock_per_us);
   }
   return launch_us + std::max(us, least_bytes(p) / bytes_per_us(device));
 }
@@ -296,7 +316,7 @@ cudaError_t launch_tile(Params params, bool one_tap, unsigned blocks, cudaStream
   shape.blocks_x = blocks;
   shape.blocks_z = static_cast<unsigned>(params.splits);
   shape.threads = Tile::threads;
-  shape.shared_bytes = Tile::shared_bytes;
+  shape.shared_bytes = params.shared_bytes;
   if (one_tap) return launch_kernel("conv_mma", conv_mma_kernel<Tile, true>, shape, stream, params);
   return launch_kernel("conv_mma", conv_mma_kernel<Tile, false>, shape, stream, params);
 }
@@ -314,6 +334,7 @@ cudaError_t launch_type(const ConvMmaChoice& choice, const Params& params, bool 
     case 3:
       return launch_tile<Tile128x64<T>>(params, one_tap, blocks, stream);
     case 4:
+    case 6:
       return launch_tile<Tile64x64<T>>(params, one_tap, blocks, stream);
     default:
       return launch_tile<Tile32x64<T>>(params, one_tap, blocks, stream);
@@ -329,9 +350,10 @@ cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchT
 std::string to_string(const ConvMmaChoice& choice) {
   if (!choice.ok()) return "no tile";
   const std::string us = std::to_string(std::round(choice.us * 10) / 10);
-  return std::to_string(choice.block_m) + "x" + std::to_string(choice.block_n) + ", " + std::to_string(choice.splits) +
-         " splits of " + std::to_string(choice.steps) + " stages, " + std::to_string(choice.blocks) + " tiles, " +
-         us.substr(0, us.find('.') + 2) + " us";
+  const bool deep = tiles[static_cast<std::size_t>(choice.tile)].deep;
+  return std::to_string(choice.block_m) + "x" + std::to_string(choice.block_n) + (deep ? " deep, " : ", ") +
+         std::to_string(choice.splits) + " splits of " + std::to_string(choice.steps) + " stages, " +
+         std::to_string(choice.blocks) + " tiles, " + us.substr(0, us.find('.') + 2) + " us";
 }
 
 int conv_mma_tiles() { return static_cast<int>(tiles.size()); }
@@ -383,8 +405,8 @@ cudaError_t launch_conv_mma(const ConvProblem& p, const ConvMmaChoice& choice, c
     return cudaErrorMisalignedAddress;
 
   const auto as_int = [](std::int64_t value) { return static_cast<int>(value); };
-  const std::int64_t chunk = elements_per_chunk(p),
-                     stage_chunks = tiles[static_cast<std::size_t>(choice.tile)].row_bytes / 16;
+  const TileFacts& tile = tiles[static_cast<std::size_t>(choice.tile)];
+  const std::int64_t chunk = elements_per_chunk(p), stage_chunks = tile.row_bytes / 16;
   const std::int64_t pixel_chunks = p.C / chunk;
   Params params;
   params.x = static_cast<const unsigned char*>(operands.x);
@@ -396,6 +418,8 @@ cudaError_t launch_conv_mma(const ConvProblem& p, const ConvMmaChoice& choice, c
   params.columns = as_int(p.K);
   params.steps = choice.steps;
   params.splits = choice.splits;
+  params.shared_bytes = static_cast<unsigned>(tile.shared_bytes);
+  params.deep = tile.deep;
   params.reduction_chunks = as_int(p.R * p.S * pixel_chunks);
   params.image_chunks = as_int(p.H * p.W * pixel_chunks);
   params.row_chunks = as_int(p.W * pixel_chunks);

@@ -272,7 +272,8 @@ cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchT
   return with_shape(p, [&](auto shape) {
     using Shape = decltype(shape);
     LaunchShape grid;
-    grid.blocks_x = static_cast<unsigned>(std::min(params.tiles, std::max(target.device->multiprocessors, 1) * blocks));
+    // Twice as many as fit at once, whether one, two or three fit: late blocks even out the early ones.
+    grid.blocks_x = static_cast<unsigned>(std::min(params.tiles, std::max(target.device->multiprocessors, 1) * 6));
     grid.blocks_y = static_cast<unsigned>(ceil_div(p.K, tile_k));
     grid.threads = threads;
     grid.shared_bytes = Shape::shared_bytes;

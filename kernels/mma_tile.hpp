@@ -22,6 +22,8 @@ struct MmaTile {
   static constexpr int chunks = row_bytes / 16;   ///< of 16 bytes, per row and stage
   static constexpr int k_steps = row_bytes / 32;  ///< of the matrix unit, per stage
   static constexpr int stage_bytes = (block_m + block_n) * row_bytes;
+  /// A small tile may run with twice the stages, where so few blocks run that the latency of the copies decides.
+  static constexpr bool may_be_deep = block_m * block_n <= 64 * 64;
   static constexpr int pipeline_bytes = stages * stage_bytes, store_bytes = block_m * block_n * 4;
   static constexpr int shared_bytes = pipeline_bytes > store_bytes ? pipeline_bytes : store_bytes;
   static constexpr int rows_per_pass = threads / chunks;  ///< that one copy per thread fills
@@ -92,10 +94,11 @@ RESNET_DEVICE void clear(Accumulators<Tile>& c) {
 /// next stage. One barrier per stage: it publishes stage i and at the same time says that all have read stage i - 1,
 /// whose memory the copies behind it overwrite.
 template <class Tile, class Loader>
-RESNET_DEVICE void multiply(Accumulators<Tile>& c, Loader& loader, unsigned char* shared, int steps) {
+RESNET_DEVICE void multiply(Accumulators<Tile>& c, Loader& loader, unsigned char* shared, int steps, bool deep) {
+  const int stages = Tile::may_be_deep && deep ? 2 * Tile::stages : Tile::stages;
   const OperandPosition<Tile> at;
-  RESNET_UNROLL
-  for (int stage = 0; stage < Tile::stages - 1; ++stage) {
+  RESNET_NO_UNROLL
+  for (int stage = 0; stage < stages - 1; ++stage) {
     if (stage < steps) {
       RESNET_UNROLL
       for (int part = 0; part < Tile::k_steps; ++part) loader.load(part, shared + stage * Tile::stage_bytes);
@@ -103,10 +106,14 @@ RESNET_DEVICE void multiply(Accumulators<Tile>& c, Loader& loader, unsigned char
     }
     dev::cp_async_commit();
   }
-  int read = 0, write = Tile::stages - 1;
+  int read = 0, write = stages - 1;
   RESNET_NO_UNROLL
   for (int step = 0; step < steps; ++step) {
-    dev::cp_async_wait<Tile::stages - 2>();
+    if (Tile::may_be_deep && deep) {
+      dev::cp_async_wait<2 * Tile::stages - 2>();
+    } else {
+      dev::cp_async_wait<Tile::stages - 2>();
+    }
     dev::sync_threads();
     const unsigned char* const a_rows = shared + read * Tile::stage_bytes;
     const unsigned char* const b_rows = a_rows + Tile::block_m * Tile::row_bytes;
@@ -125,8 +132,8 @@ RESNET_DEVICE void multiply(Accumulators<Tile>& c, Loader& loader, unsigned char
     }
     loader.advance();
     dev::cp_async_commit();
-    read = read + 1 == Tile::stages ? 0 : read + 1;
-    write = write + 1 == Tile::stages ? 0 : write + 1;
+    read = read + 1 == stages ? 0 : read + 1;
+    write = write + 1 == stages ? 0 : write + 1;
   }
   dev::cp_async_wait<0>();
 }
