@@ -51,6 +51,17 @@ TEST(ProblemTable, NamesEveryProblemDifferently) {
   }
 }
 
+TEST(ProblemTable, HasNoEmptyOutputs) {
+  for (const std::vector<ProblemCase>& cases :
+       {network_problems(1, Sizes::tiny), network_problems(1, Sizes::reduced), edge_problems(),
+        random_problems(options().seed, options().random_problems)}) {
+    for (const ProblemCase& c : cases) {
+      const Dims y = operand_sizes(c.problem).y_dims;
+      EXPECT_TRUE(y.n > 0 && y.h > 0 && y.w > 0 && y.c > 0) << c.name << ": " << to_string(y);
+    }
+  }
+}
+
 TEST(ProblemTable, ReducesLayersToWhatAnEmulatorAffords) {
   for (const ProblemCase& c : network_problems(1, Sizes::reduced)) EXPECT_LE(work_of(c.problem), 8000000) << c.name;
   for (const ProblemCase& c : network_problems(1, Sizes::tiny)) EXPECT_LE(work_of(c.problem), 500000) << c.name;
