@@ -50,7 +50,7 @@ RESNET_DEVICE void finish_across_rows(const Params& p, float (&values)[count], s
       dev::load_elements(factor, p.in, p.second, p.by_image.quotient(offset + i) * p.C + c, 1, false);
       values[i] *= factor[0];
     }
-    values[i] = dev::finish(p.epilogue, values[i], c, 0);
+    values[i] = dev::finish(p.epilogue, values[i], c);
     c = c + 1 == p.C ? 0 : c + 1;
   }
   dev::store_elements(values, p.epilogue.out, p.epilogue.y, offset, valid, p.epilogue.vectors);

@@ -43,17 +43,11 @@ RESNET_DEVICE float activate(const Epilogue& epilogue, float x) {
   return x;
 }
 
-/// One accumulator with its channel's scale and shift; `residual` is 0 where there is none.
-RESNET_DEVICE float finish_with(const Epilogue& epilogue, float acc, float scale, float shift, float residual) {
-  const float sum = fmaf(residual, epilogue.res_scale, fmaf(acc, scale, shift));
-  return fmaf(activate(epilogue, sum), epilogue.out_scale, epilogue.zero_point);
-}
-
-/// One accumulator of channel k; `residual` is 0 where there is none.
-RESNET_DEVICE float finish(const Epilogue& epilogue, float acc, std::int64_t k, float residual) {
+/// One accumulator of channel k, without a residual.
+RESNET_DEVICE float finish(const Epilogue& epilogue, float acc, std::int64_t k) {
   const float scale = epilogue.scale ? epilogue.scale[k] : 1.0f;
   const float shift = epilogue.shift ? epilogue.shift[k] : 0.0f;
-  return finish_with(epilogue, acc, scale, shift, residual);
+  return fmaf(activate(epilogue, fmaf(acc, scale, shift)), epilogue.out_scale, epilogue.zero_point);
 }
 
 namespace detail {
@@ -164,37 +158,20 @@ RESNET_DEVICE void store_elements(const float (&values)[count], DType type, void
   }
 }
 
-/// `valid` (at most `count`) accumulators of the consecutive channels k ... at element `offset` of the output, through
-/// the epilogue and into memory. The residual may be the output itself.
-template <int count>
-RESNET_DEVICE void finish_and_store(const Epilogue& epilogue, const float (&acc)[count], std::int64_t k,
-                                    std::int64_t offset, int valid) {
-  float values[count] = {}, scale[count], shift[count] = {};
-  if (epilogue.residual) load_elements(values, epilogue.out, epilogue.residual, offset, valid, epilogue.vectors);
-  RESNET_UNROLL
-  for (int i = 0; i < count; ++i) scale[i] = 1;
-  // As vectors: neighbouring threads hold neighbouring channels, so single words would take one L1 access per thread.
-  if (epilogue.scale) load_elements<float>(scale, epilogue.scale, k, valid, epilogue.channel_vectors);
-  if (epilogue.shift) load_elements<float>(shift, epilogue.shift, k, valid, epilogue.channel_vectors);
-  RESNET_UNROLL
-  for (int i = 0; i < count; ++i) values[i] = finish_with(epilogue, acc[i], scale[i], shift[i], values[i]);
-  store_elements(values, epilogue.out, epilogue.y, offset, valid, epilogue.vectors);
-}
-
 /// Scale and shift of `count` consecutive channels, for kernels whose threads stay with their channels.
 template <int count>
 struct Channels {
   float scale[count], shift[count];
 };
 
+/// As vectors: neighbouring threads hold neighbouring channels, so single words would take one L1 access per thread.
 template <int count>
 RESNET_DEVICE Channels<count> load_channels(const Epilogue& epilogue, std::int64_t k, int valid) {
   Channels<count> channels;
   RESNET_UNROLL
-  for (int i = 0; i < count; ++i) {
-    channels.scale[i] = epilogue.scale && i < valid ? epilogue.scale[k + i] : 1.0f;
-    channels.shift[i] = epilogue.shift && i < valid ? epilogue.shift[k + i] : 0.0f;
-  }
+  for (int i = 0; i < count; ++i) channels.scale[i] = 1, channels.shift[i] = 0;
+  if (epilogue.scale) load_elements<float>(channels.scale, epilogue.scale, k, valid, epilogue.channel_vectors);
+  if (epilogue.shift) load_elements<float>(channels.shift, epilogue.shift, k, valid, epilogue.channel_vectors);
   return channels;
 }
 
@@ -219,7 +196,8 @@ RESNET_DEVICE void finish(const Epilogue& epilogue, const Channels<count>& chann
   for (int i = 0; i < count; ++i) values[i] = fmaf(values[i], epilogue.out_scale, epilogue.zero_point);
 }
 
-/// The same as above with the channels' constants at hand.
+/// `valid` (at most `count`) accumulators of the consecutive channels k ... at element `offset` of the output, through
+/// the epilogue and into memory. The residual may be the output itself.
 template <int count>
 RESNET_DEVICE void finish_and_store(const Epilogue& epilogue, const Channels<count>& channels,
                                     const float (&acc)[count], std::int64_t offset, int valid) {
@@ -227,6 +205,12 @@ RESNET_DEVICE void finish_and_store(const Epilogue& epilogue, const Channels<cou
   if (epilogue.residual) load_elements(values, epilogue.out, epilogue.residual, offset, valid, epilogue.vectors);
   finish<false>(epilogue, channels, acc, values);
   store_elements(values, epilogue.out, epilogue.y, offset, valid, epilogue.vectors);
+}
+
+template <int count>
+RESNET_DEVICE void finish_and_store(const Epilogue& epilogue, const float (&acc)[count], std::int64_t k,
+                                    std::int64_t offset, int valid) {
+  finish_and_store(epilogue, load_channels<count>(epilogue, k, valid), acc, offset, valid);
 }
 
 }  // namespace resnet::dev

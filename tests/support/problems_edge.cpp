@@ -192,8 +192,8 @@ void dense_layers(Table& t) {
     const std::string name = std::to_string(N) + "_" + std::to_string(C) + "_to_" + std::to_string(K);
     t.add("dense_" + name, p);
   }
-  constexpr std::array<int, 5> pooled[] = {
-      {1, 7, 7, 64, 40}, {2, 1, 1, 33, 17}, {3, 4, 4, 16, 10}, {1, 2, 3, 130, 5}, {1, 16, 8, 8, 1}};
+  constexpr std::array<int, 5> pooled[] = {{1, 7, 7, 64, 40}, {2, 1, 1, 33, 17}, {3, 4, 4, 16, 10},
+                                           {1, 2, 3, 130, 5}, {1, 16, 8, 8, 1},  {2, 3, 3, 24, 70}};
   for (const auto& [N, H, W, C, K] : pooled) {
     PoolDenseProblem p;
     p.N = N, p.H = H, p.W = W, p.C = C, p.K = K;
