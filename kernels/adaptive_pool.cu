@@ -4,7 +4,9 @@
 // Tile: a block makes `items` = 256 / slices neighbouring outputs of 8 channels each. The positions of a bin are dealt
 // out to `slices` threads in turn, so that few outputs still fill the device: 32 for large bins, 1 for bins of a few
 // positions. Neighbouring threads read neighbouring channels in 16-byte vectors.
-// The slices' sums are added pairwise in shared memory ([slices][items][8] f32, 8 KB), always in the same order.
+//
+// Shared memory: the slices' sums, [slices][items][8] f32, 8 KB. They are added pairwise, always in the same order.
+//
 // Budget: adaptive_pool_kernel 64 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"

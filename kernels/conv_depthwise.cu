@@ -2,11 +2,13 @@
 // f16 or bf16 storage.
 //
 // Tile: a block of 256 threads makes 64 neighbouring output channels of 128 neighbouring output positions: 8 threads
-// side by side take 8 channels each, 32 rows of threads take 4 positions each, one after another. The block's filters
-// are converted to fp32 once, in shared memory as [R S][64] f32 (2.3 KB for 3x3), so that a tap costs a thread one
-// 16-byte load of 8 inputs (two for f32) and two shared loads. Windows overlap in L1. Vectors need one output channel
-// per input channel, C a multiple of 8 and aligned addresses; anything else goes element by element. Budget:
-// conv_depthwise_kernel 64 registers
+// side by side take 8 channels each, 32 rows of threads take 4 positions each, one after another. A tap costs a thread
+// one 16-byte load of 8 inputs (two for f32) and two shared loads. Windows overlap in L1. Vectors need one output
+// channel per input channel, C a multiple of 8 (4 for f32) and aligned addresses; the rest goes element by element.
+//
+// Shared memory: the block's filters, converted to fp32 once, [R S][64]: 2.3 KB for 3x3, 36 KB at most.
+//
+// Budget: conv_depthwise_kernel 64 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"

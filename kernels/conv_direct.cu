@@ -4,18 +4,22 @@
 // GEMM: rows are output positions (n,p,q), columns the output channels of one group, depth (r,s,c). Tile: 128 x 128 by
 // 256 threads, or 64 x 64 by 128 threads where that fills the device better; a warp covers 32 x 64 or 16 x 64, a thread
 // 8 or 4 rows (4 apart) x 8 neighbouring columns.
+//
 // Pipeline: two stages of depth 8. While a stage is multiplied, the next one travels through registers: each thread
-// fetches 8 values of one input or filter row, and converts 16-bit values to fp32 when it puts them into
-// shared memory, so that the inner loop is FFMA and 16-byte shared loads alone.
-// Shared memory, per stage: input rows [tile rows][8 + 4] f32, then filter rows [tile columns][8 + 4] f32. The 4
-// floats of padding put the same 16 bytes of 8 consecutive rows into different banks. Filter rows of one warp's 64
-// columns are stored transposed as 8 x 8 (row j * 8 + i holds column i * 8 + j), so a thread's 8 columns are neighbours
-// in the output while the warp's loads still touch consecutive rows. 24 KB for the large tile, 12 KB for the small one.
+// fetches 8 values of one input or filter row, and converts 16-bit values to fp32 when it puts them into shared memory,
+// so that the inner loop is FFMA and 16-byte shared loads alone. Loads are 16 bytes where the channels of a group are a
+// multiple of 4 (f32) or 8 (16 bit) and the addresses allow it, else element by element.
+//
+// Shared memory, per stage: input rows [tile rows][8 + 4] f32, then filter rows [tile columns][8 + 4] f32: 12 KB for
+// the large tile, 6 KB for the small one. The 4 floats of padding put the same 16 bytes of 8 consecutive rows into
+// different banks. Filter rows of one warp's 64 columns are stored transposed as 8 x 8 (row j * 8 + i holds column
+// i * 8 + j), so a thread's 8 columns are neighbours in the output while the warp's loads still touch consecutive rows.
+// Afterwards the same memory holds 4 rows x 8 columns of sums of each thread (32 KB and 16 KB) for the epilogue's loop.
+//
 // Few tiles and a deep sum: up to 32 blocks share a tile of 64 x 64. Each leaves its sums in scratch memory; the last
-// one to arrive adds all of them in the order of the depth. Loads are 16 bytes where the channels of a group are a
-// multiple of 4 (f32) or 8 (16 bit) and the addresses allow it, else element by element. Then the sums: 4 rows x 8
-// columns of each thread, 32 KB for the large tile, 16 KB for the small one. Budget: conv_direct_kernel 128 registers
-// (2 x 256 or 4 x 128 threads per multiprocessor)
+// one to arrive adds all of them in the order of the depth.
+//
+// Budget: conv_direct_kernel 128 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"

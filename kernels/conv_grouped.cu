@@ -1,11 +1,14 @@
 // Convolution in many groups of few channels (ResNeXt): C / groups and K / groups are multiples of 4, and small. fp32
 // products and sums over f32, f16 or bf16 storage. A tile for one group would leave most of itself empty.
 //
-// Tile: a block of 256 threads takes as many whole groups as give at most 64 output channels. Their filters are
-// converted to fp32 once, in shared memory as [R S][C / groups][block channels] f32 (9 KB for 32x4d, 36 KB at most for
-// ResNeXt; 48 KB is the limit). A thread makes 4 neighbouring output channels (of one group) of 4 output positions:
-// for 4 input channels of a tap, 4 vector loads of inputs and 4 shared loads feed 64 FFMA. Neighbouring threads have
-// neighbouring channels, so a block reads whole rows of up to 64 channels. Windows overlap in L1.
+// Tile: a block of 256 threads takes as many whole groups as give at most 64 output channels. A thread makes 4
+// neighbouring output channels (of one group) of 4 output positions: for 4 input channels of a tap, 4 vector loads of
+// inputs and 4 shared loads feed 64 FFMA. Neighbouring threads have neighbouring channels, so a block reads whole rows
+// of up to 64 channels. Windows overlap in L1.
+//
+// Shared memory: the block's filters, converted to fp32 once, [R S][C / groups][block channels]: 9 KB for 32x4d, 36 KB
+// at most for ResNeXt; 48 KB is the limit.
+//
 // Budget: conv_grouped_kernel 80 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"

@@ -2,11 +2,16 @@
 // functions; the first takes everything, the others are faster where they apply.
 //
 // convert_kernel: a thread makes 8 consecutive elements of the output's memory at a time, a grid apart. Where both
-// sides have the same order they are read as vectors, else one by one. convert_pixels_kernel: u8 pixels of 3 channels
-// to NHWC of 3, 4 or 8 channels, that is the network's input from a picture in one pass. A thread takes 8 neighbouring
-// pixels: 6 words in, 2 to 16 vectors out. transpose_kernel: NHWC <-> NCHW with 8 channels or more. A block of 256
-// threads moves a tile of 32 positions x 32 channels through shared memory, [32][33] f32 (the odd row length keeps
-// columns free of bank conflicts). Budget: convert_kernel 64 registers Budget: convert_pixels_kernel 80 registers
+// sides have the same order they are read as vectors, else one by one.
+//
+// convert_pixels_kernel: u8 pixels of 3 channels to NHWC of 3, 4 or 8 channels, that is the network's input from a
+// picture in one pass. A thread takes 8 neighbouring pixels: 6 words in, 3 to 16 vectors out.
+//
+// transpose_kernel: NHWC <-> NCHW with 8 channels or more. A block of 256 threads moves a tile of 32 positions x 32
+// channels through shared memory, [32][33] f32 (the odd row length keeps columns free of bank conflicts).
+//
+// Budget: convert_kernel 64 registers
+// Budget: convert_pixels_kernel 80 registers
 // Budget: transpose_kernel 40 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"

@@ -1,10 +1,13 @@
 // Dense layer on CUDA cores, fp32 products and sums over f32, f16 or bf16 storage. The entry that takes every one.
 //
-// Few rows: the filter is read once and everything else is small, so a warp makes one output channel of up to 8 rows:
-// each lane multiplies 16-byte pieces of the filter row, 32 lanes apart, with the same pieces of the input rows (which
-// stay in L1), and the warp adds its lanes by a butterfly. Four pieces of the filter are in flight per lane; 8 warps
-// per block. No shared memory. A row's sum has the same order whatever the number of rows. Many rows: the layer is a
-// 1x1 convolution of N images of one position, and conv_direct makes it. Budget: dense_direct_kernel 64 registers
+// Up to 64 rows: the filter is read once and everything else is small, so a warp makes one output channel of up to 8
+// rows: each lane multiplies 16-byte pieces of the filter row, 32 lanes apart, with the same pieces of the input rows
+// (which stay in L1), and the warp adds its lanes by a butterfly. Four pieces of the filter are in flight per lane; 8
+// warps per block. No shared memory. A row's sum has the same order whatever the number of rows.
+//
+// More rows: the layer is a 1x1 convolution of N images of one position, and conv_direct makes it.
+//
+// Budget: dense_direct_kernel 80 registers
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"

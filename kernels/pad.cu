@@ -2,6 +2,7 @@
 //
 // Tile: a thread makes 8 consecutive channels of one output position at a time, a grid apart, in 16-byte vectors where
 // C allows it. Memory bound, no shared memory.
+//
 // Budget: pad_kernel 64 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"

@@ -1,11 +1,13 @@
 // Copy, add, multiply or multiply by a channel factor, then the epilogue: y = epilogue(x op second). Residual add,
-// batch norm, activation, squeeze-excite scale and change of type, and the entry that takes every such problem.
+// batch norm, activation, squeeze-excite scale and change of type. The entry that takes every such problem.
 //
 // Tile: a thread takes 8 consecutive elements at a time (one 16-byte vector of a 16-bit type, two of f32), a grid
-// apart. Memory bound: the figure that counts is bytes in flight, and 1024 threads per multiprocessor with 16 to 64
-// bytes each cover the latency. No shared memory. Where C is no multiple of 8, an item runs over the end of a row and
-// takes its channel operands one by one; the element operands stay vectors. In place: a thread reads its elements before it writes them, so y may be x or second
-// where the types have one size. 4 blocks of 256 threads per multiprocessor.
+// apart. Memory bound: 1024 threads per multiprocessor with 16 to 64 bytes in flight each cover the latency. Where C is
+// no multiple of 8, an item runs over the end of a row and takes its channel operands one by one; the element operands
+// stay vectors. No shared memory.
+//
+// In place: a thread reads its elements before it writes them, so y may be x or second where the types have one size.
+//
 // Budget: pointwise_kernel 64 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"

@@ -3,7 +3,9 @@
 // Tile: a thread makes 8 consecutive channels of one output position at a time, a grid apart; neighbouring threads read
 // neighbouring channels in 16-byte vectors where C is a multiple of 8 (4 for f32). Windows overlap in L1 and L2 only:
 // a 3x3 window of stride 2 reads each value 2.25 times from there and once from memory. No shared memory.
+//
 // Maximum: outside the input counts as -infinity, NaN wins. Average: rows, then columns, as the reference adds them.
+//
 // Budget: pool_kernel 64 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"

@@ -5,7 +5,9 @@
 // Tile: a block of 512 threads makes 16 output channels of one image. First the means: each thread adds 8 neighbouring
 // channels over its share of the positions; the shares are added in a fixed order in shared memory. Then a warp makes
 // one output channel at a time from the means and the filter row, as dense_direct does.
+//
 // Shared memory: partial sums [shares][C rounded up to 8] f32, whose first row becomes the means; at most 64 KB.
+//
 // Budget: pool_dense_kernel 64 registers
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"

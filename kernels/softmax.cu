@@ -2,9 +2,12 @@
 //
 // Tile: a warp per row up to 2048 values, else a block of 256 threads; rows a grid apart. Three passes over the row:
 // maximum, sum, result; the second and the third read it from L1 or L2. Lanes take 8 consecutive values at a time, in
-// 16-byte vectors where the row allows it.
+// 16-byte vectors where the row allows it. A NaN makes its whole row NaN.
+//
 // Sums are added in a fixed order: within the lane, by a butterfly over the warp, then the warps of the block one by
-// one through shared memory (8 f32). A NaN makes its whole row NaN. Budget: softmax_kernel 64 registers
+// one through shared memory (8 f32).
+//
+// Budget: softmax_kernel 64 registers
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"

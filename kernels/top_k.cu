@@ -4,9 +4,11 @@
 // best_kernel, for small k: a block per row finds one place after another, each time the largest (key, -index) below
 // the one before; nothing is marked or moved, and the row is read from L1 or L2. 256 threads, 1024 for long rows;
 // threads take 8 consecutive values in vectors. Shared memory: the best of each warp, 32 keys and 32 indices.
+//
 // rank_kernel, for large k: the place of a value is the number of values before it, so each thread counts for 4 values
-// against the whole row, which passes through shared memory in tiles of 1024 keys. C^2 comparisons, but no step depends
-// on another one: the whole device works on one row.
+// against the whole row, which passes through shared memory in tiles of 1024 keys (4 KB). C^2 comparisons, but no step
+// depends on another one: the whole device works on one row.
+//
 // Budget: best_kernel 64 registers
 // Budget: rank_kernel 64 registers
 #include "kernels/device/thread.hpp"
