@@ -97,14 +97,20 @@ template <class Tile, class Loader>
 RESNET_DEVICE void multiply(Accumulators<Tile>& c, Loader& loader, unsigned char* shared, int steps, bool deep) {
   const int stages = Tile::may_be_deep && deep ? 2 * Tile::stages : Tile::stages;
   const OperandPosition<Tile> at;
-  RESNET_NO_UNROLL
-  for (int stage = 0; stage < stages - 1; ++stage) {
+  const auto fill = [&](int stage) {
     if (stage < steps) {
       RESNET_UNROLL
       for (int part = 0; part < Tile::k_steps; ++part) loader.load(part, shared + stage * Tile::stage_bytes);
       loader.advance();
     }
     dev::cp_async_commit();
+  };
+  if constexpr (Tile::may_be_deep) {
+    RESNET_NO_UNROLL
+    for (int stage = 0; stage < stages - 1; ++stage) fill(stage);
+  } else {
+    RESNET_UNROLL
+    for (int stage = 0; stage < Tile::stages - 1; ++stage) fill(stage);
   }
   int read = 0, write = stages - 1;
   RESNET_NO_UNROLL
