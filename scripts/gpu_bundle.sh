@@ -45,7 +45,8 @@ mkdir -p "$bundle"
 for program in build-cuda/tests/kernel_tests_gpu build-cuda/tests/kernel_bench; do
   strip -o "$bundle/$(basename "$program")" "$program"
 done
-cp bench/gpu/run_gpu_checks.sh bench/gpu/cudnn_layers.py bench/gpu/roofline.py bench/gpu/report.py "$bundle/"
+cp bench/gpu/run_gpu_checks.sh bench/gpu/cudnn_layers.py bench/gpu/roofline.py bench/gpu/report.py \
+  bench/gpu/sanitizer_filter.txt "$bundle/"
 
 # It must start where only a driver is installed.
 for program in "$bundle/kernel_tests_gpu" "$bundle/kernel_bench"; do

@@ -258,7 +258,12 @@ class Timer {
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
     check(api.cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-    for (int i = 0; i < calls; ++i) launch(static_cast<std::size_t>(i) % sets.count());
+    try {
+      for (int i = 0; i < calls; ++i) launch(static_cast<std::size_t>(i) % sets.count());
+    } catch (...) {
+      static_cast<void>(api.cudaStreamEndCapture(stream_, &graph));
+      throw;
+    }
     check(api.cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
     check(api.cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
     std::vector<double> times;
@@ -368,7 +373,14 @@ Json time_layer(const Distinct& layer, std::int64_t batch, Precision precision, 
     if (kernel->name.find(options.kernel) == std::string_view::npos) continue;
     const Support support = kernel->supports(layer.problem, device);
     if (!support) continue;
-    const Times times = timer.time(*kernel, layer.problem, sets, options.rounds);
+    Times times;
+    try {
+      times = timer.time(*kernel, layer.problem, sets, options.rounds);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "kernel_bench: %s: %s\n", kernels::to_string(layer.problem).c_str(), error.what());
+      rows.push_back(Json::Object{{"name", std::string(kernel->name)}, {"error", std::string(error.what())}});
+      continue;
+    }
     std::printf("%-16.*s %9.2f us (%.2f to %.2f)  %s\n", static_cast<int>(kernel->name.size()), kernel->name.data(),
                 times.median, times.least, times.most, kernels::to_string(layer.problem).c_str());
     std::fflush(stdout);
@@ -435,24 +447,28 @@ void run(const Options& options) {
   check(cuda_api().cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
   Timer timer(device);
   Json::Array problems;
+  // Written after every layer: what was measured is kept, whatever comes.
+  const auto write = [&] {
+    if (options.out.empty()) return;
+    const Json result = Json::Object{{"device", Json::Object{{"name", device.name},
+                                                             {"sm", std::int64_t{device.sm}},
+                                                             {"multiprocessors", std::int64_t{device.multiprocessors}},
+                                                             {"memory_gb_per_s", device.memory_gb_per_s},
+                                                             {"driver", std::int64_t{driver}}}},
+                                     {"command", options.command},
+                                     {"problems", problems}};
+    std::ofstream out(options.out);
+    out << result.dump() << '\n';
+    if (!out.flush()) throw std::runtime_error("cannot write " + options.out);
+  };
   for (const Precision precision : options.precisions) {
     for (const std::int64_t batch : options.batches) {
       for (const Distinct& layer : distinct_layers(options, batch, precision)) {
         problems.push_back(time_layer(layer, batch, precision, device, timer, options));
+        write();
       }
     }
   }
-  if (options.out.empty()) return;
-  const Json result = Json::Object{{"device", Json::Object{{"name", device.name},
-                                                           {"sm", std::int64_t{device.sm}},
-                                                           {"multiprocessors", std::int64_t{device.multiprocessors}},
-                                                           {"memory_gb_per_s", device.memory_gb_per_s},
-                                                           {"driver", std::int64_t{driver}}}},
-                                   {"command", options.command},
-                                   {"problems", std::move(problems)}};
-  std::ofstream out(options.out);
-  out << result.dump() << '\n';
-  if (!out.flush()) throw std::runtime_error("cannot write " + options.out);
 }
 
 }  // namespace

@@ -8,13 +8,18 @@ usage() {
   cat <<'END'
 Usage: run_gpu_checks.sh [--out FOLDER] [STAGE...]
 
-Stages, in this order; without one, all of them:
+Stages, in this order; without one, all of these:
   primitives   record lane and byte maps of the building blocks (primitives.json)
-  tests        every kernel test
-  sanitizer    small kernel tests under compute-sanitizer: memcheck, racecheck, initcheck, synccheck (where installed)
+  tests        every kernel test, the networks' layers reduced
   bench        every kernel on every ResNet-50 layer at batch 1, 32 and 256 (kernels.json)
   cudnn        the same convolutions through PyTorch and cuDNN (cudnn.json)
   report       kernels.json, cudnn.json and the paper floors as one table (report.md, result.json)
+  sanitizer    small kernel tests under compute-sanitizer: memcheck, racecheck, initcheck, synccheck (where installed)
+
+Only by name:
+  tests_full   every kernel test on the networks' own layers, with 500 random problems: takes long, the oracle is the host's
+
+Each stage but tests_full has a time limit.
 
 --out FOLDER   where results go (default results)
 Exit status 0 when every stage that ran passed, else 1.
@@ -26,19 +31,20 @@ while [ $# -gt 0 ]; do
   case $1 in
     --out) out=$2; shift ;;
     -h | --help) usage; exit 0 ;;
-    primitives | tests | sanitizer | bench | cudnn | report) stages+=("$1") ;;
+    primitives | tests | tests_full | sanitizer | bench | cudnn | report) stages+=("$1") ;;
     *) echo "unknown stage or option $1" >&2; usage >&2; exit 2 ;;
   esac
   shift
 done
-[ ${#stages[@]} -gt 0 ] || stages=(primitives tests sanitizer bench cudnn report)
+[ ${#stages[@]} -gt 0 ] || stages=(primitives tests bench cudnn report sanitizer)
 mkdir -p "$out"
 
 python=$(command -v python3 || true)
 has_torch() { [ -n "$python" ] && "$python" -c 'import torch' 2>/dev/null; }
 
-primitives() { ./kernel_tests_gpu --record-primitives "$out/primitives.json"; }
-tests() { ./kernel_tests_gpu --gtest_brief=1 --gtest_output=json:"$out/tests.json"; }
+primitives() { timeout 60 ./kernel_tests_gpu --record-primitives "$out/primitives.json"; }
+tests() { timeout 180 ./kernel_tests_gpu --reduced --random 60 --gtest_brief=1 --gtest_output=json:"$out/tests.json"; }
+tests_full() { ./kernel_tests_gpu --gtest_brief=1 --gtest_output=json:"$out/tests-full.json"; }
 sanitizer() {
   local tool status=0
   if ! command -v compute-sanitizer >/dev/null; then
@@ -48,17 +54,18 @@ sanitizer() {
   for tool in memcheck racecheck initcheck synccheck; do
     echo "-- $tool"
     timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 86 --print-limit 20 \
-      ./kernel_tests_gpu --small --gtest_brief=1 --gtest_filter='*Smoke*' >"$out/$tool.log" 2>&1 || {
+      ./kernel_tests_gpu --small --schedules 1 --gtest_filter="$(cat sanitizer_filter.txt)" >"$out/$tool.log" 2>&1 &&
+      grep -q 'PASSED  . [1-9]' "$out/$tool.log" || {
       status=1
       tail -20 "$out/$tool.log"
     }
   done
   return $status
 }
-bench() { ./kernel_bench --network resnet50 --batch 1,32,256 --precision bf16 --out "$out/kernels.json"; }
+bench() { timeout 120 ./kernel_bench --network resnet50 --batch 1,32,256 --precision bf16 --out "$out/kernels.json"; }
 cudnn() {
   has_torch || { echo "skipped: no Python with PyTorch"; return 0; }
-  "$python" cudnn_layers.py "$out/kernels.json" "$out/cudnn.json"
+  timeout 100 "$python" cudnn_layers.py "$out/kernels.json" "$out/cudnn.json"
 }
 report() {
   [ -n "$python" ] || { echo "skipped: no Python"; return 0; }

@@ -27,7 +27,12 @@ cudaError_t launch_kernel(const char* name, void (*kernel)(Params), const Launch
   handle.argument_bytes = sizeof(Params);
   handle.name = name;
   if (shape.shared_bytes > shared_bytes_without_asking) {
-    const cudaError_t error = cuda_api().set_max_dynamic_shared_bytes(handle, static_cast<int>(shape.shared_bytes));
+    // The limit belongs to the function and is shared by all threads of the process: everybody sets the same, the most.
+    int device = 0, most = 0;
+    cudaError_t error = cuda_api().cudaGetDevice(&device);
+    if (error == cudaSuccess)
+      error = cuda_api().cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    if (error == cudaSuccess) error = cuda_api().set_max_dynamic_shared_bytes(handle, most);
     if (error != cudaSuccess) return error;
   }
   cudaLaunchConfig_t config = {};
