@@ -97,6 +97,7 @@ constexpr Kernel make_kernel(std::string_view name, WeightPack weights = {}) {
   };
   kernel.launch = [](const Problem& problem, const Operands& operands, const LaunchTarget& target) {
     const P* const own = std::get_if<P>(&problem);
+    if (!target.device) return cudaErrorInvalidValue;
     if (!own || !supports_(*own, *target.device)) return cudaErrorNotSupported;
     return launch_(*own, operands, target);
   };

@@ -27,6 +27,9 @@ std::string text(const ConvProblem& p) {
   std::string s = "conv " + to_string(Dims{p.N, p.H, p.W, p.C}) + " -> " + to_string(Dims{p.N, p.P, p.Q, p.K}) + ", " +
                   pair(p.R, p.S);
   if (p.stride_h != 1 || p.stride_w != 1) s += "/" + pair(p.stride_h, p.stride_w);
+  if (p.pad_top != p.pad_bottom || p.pad_left != p.pad_right || p.pad_top != p.pad_left || p.pad_top != p.R / 2) {
+    s += " pads " + pair(p.pad_top, p.pad_left) + " " + pair(p.pad_bottom, p.pad_right);
+  }
   if (p.dilation_h != 1 || p.dilation_w != 1) s += " dilation " + pair(p.dilation_h, p.dilation_w);
   if (p.groups != 1) s += " groups " + std::to_string(p.groups);
   return s + types(p.in, p.out) + (p.precision == Precision::tf32 ? " (tf32)" : "") + epilogue_text(p.epilogue);

@@ -79,6 +79,8 @@ def main(command):
     if run.returncode:
         return run.returncode
     wrong, used = check(source, run.stdout)
+    if not used and "RESNET_KERNEL(" in Path(source).read_text():
+        wrong.append(f"{source}: ptxas reported no kernel; its wording may have changed")
     if wrong:
         print("\n".join(dict.fromkeys(wrong)), file=sys.stderr)
         if "-o" in command:

@@ -104,6 +104,7 @@ esac
 # The kernels as GPUs get them: registers, spills, and the folder that a machine with a GPU runs.
 cuda_stage() {
   if ! find_cuda_toolkit "$install"; then
+    [ "$install" = 0 ] || { echo "no CUDA toolkit 12 or newer, and its wheels could not be installed" >&2; return 1; }
     echo "skipped: no CUDA toolkit 12 or newer, and --no-install forbids fetching one"
     return
   fi
@@ -130,6 +131,7 @@ tsan_stage() {
 # Kernels that no machine here can run must at least assemble within their budgets.
 all_architectures_stage() {
   if ! find_cuda_toolkit "$install"; then
+    [ "$install" = 0 ] || { echo "no CUDA toolkit 12 or newer, and its wheels could not be installed" >&2; return 1; }
     echo "skipped: no CUDA toolkit 12 or newer, and --no-install forbids fetching one"
     return
   fi

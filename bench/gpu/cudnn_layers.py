@@ -3,9 +3,11 @@
 
     cudnn_layers.py KERNELS.json OUT.json [--rounds 7]
 
-Every convolution of KERNELS.json is run as cuDNN's fused convolution + bias + ReLU (+ residual), channels-last, with the
-algorithm search on, inside one CUDA graph that rotates over enough inputs to leave the L2 cache. OUT.json holds the median and
-the spread in us per problem, under the problem's text.
+Every convolution of KERNELS.json is run twice, channels-last, with the algorithm search on: as cuDNN's fused convolution + bias
++ ReLU (+ residual), and as the convolution alone, because PyTorch hands the fused form its own output as a residual where the
+layer has none, which may cost a read. Each runs inside one CUDA graph that rotates over enough inputs to leave the L2 cache,
+with as many calls as kernel_bench takes. OUT.json holds median and spread in us of the faster form per problem, under the
+problem's text, and both medians.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import torch
 
 TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 CACHE_BYTES = 128 << 20
-CALLS = 20
+GRAPH_US = 3000  # as kernel_bench
 
 
 def operands(problem, count):
@@ -45,20 +47,43 @@ def time_problem(problem, rounds):
     geometry = ([problem["stride_h"], problem["stride_w"]], [problem["pad_top"], problem["pad_left"]],
                 [problem["dilation_h"], problem["dilation_w"]], problem["groups"])
 
-    def call(i):
+    def fused(i):
         if residuals is not None:
             return torch.cudnn_convolution_add_relu(inputs[i], weight, residuals[i], 1.0, bias, *geometry)
         return torch.cudnn_convolution_relu(inputs[i], weight, bias, *geometry)
 
+    stride, padding, dilation, groups = geometry
+    allow_tf32 = problem["precision"] == "tf32"
+
+    def plain(i):
+        return torch.cudnn_convolution(inputs[i], weight, padding, stride, dilation, groups, True, False, allow_tf32)
+
+    forms = {"fused": time_calls(fused, count, rounds)}
+    if residuals is None:
+        forms["plain"] = time_calls(plain, count, rounds)
+    best = min(forms.values(), key=lambda times: times["median_us"])
+    return best | {f"{name}_us": times["median_us"] for name, times in forms.items()}
+
+
+def time_calls(call, count, rounds):
+    """Median, least and most us of call(0 .. count - 1) inside a graph."""
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for i in range(count):
             call(i)
-    side.synchronize()
+        side.synchronize()
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        for i in range(count):
+            call(i)
+        end.record()
+    end.synchronize()
+    calls = max(4, min(200, int(GRAPH_US / max(begin.elapsed_time(end) * 1e3 / count, 1))))
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        kept = [call(i % count) for i in range(CALLS)]
-    del kept
+        for i in range(calls):
+            call(i % count)
     times = []
     for _ in range(rounds + 1):
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -66,8 +91,8 @@ def time_problem(problem, rounds):
         graph.replay()
         end.record()
         end.synchronize()
-        times.append(begin.elapsed_time(end) * 1e3 / CALLS)
-    times = times[1:]
+        times.append(begin.elapsed_time(end) * 1e3 / calls)
+    times = times[1:]  # the first one warms up
     return {"median_us": statistics.median(times), "min_us": min(times), "max_us": max(times)}
 
 
@@ -92,6 +117,7 @@ def main():
         except RuntimeError as error:  # cuDNN has no fused engine, or no memory
             results[entry["text"]] = {"error": str(error).splitlines()[0]}
             print(f"{entry['text']}: {results[entry['text']]['error']}", file=sys.stderr)
+            torch.cuda.synchronize()  # an error that stays ends the run here
     versions = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cudnn": torch.backends.cudnn.version(),
                 "cuda": torch.version.cuda}
     with open(arguments.out, "w") as file:

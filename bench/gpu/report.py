@@ -23,6 +23,8 @@ def main():
     cudnn = json.loads(cudnn_file.read_text()) if cudnn_file.exists() else {"versions": {}, "layers": {}}
     print(f"{kernels['device']['name']}, driver {kernels['device']['driver']}, {kernels['command']}; "
           f"PyTorch {cudnn['versions'].get('torch', 'not measured')}, cuDNN {cudnn['versions'].get('cudnn', 'not measured')}\n")
+    if "H200" not in kernels["device"]["name"]:
+        print("The floors are an H200's.\n")
     print("| layer | times in the network | kernel | us (min to max) | floor, us | floor / time | cuDNN, us | cuDNN / ours |")
     print("|---|---:|---|---:|---:|---:|---:|---:|")
     rows, sums = [], {}
