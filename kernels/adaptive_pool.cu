@@ -7,7 +7,7 @@
 //
 // Shared memory: the slices' sums, [slices][items][8] f32, 8 KB. They are added pairwise, always in the same order.
 //
-// Budget: adaptive_pool_kernel 64 registers
+// Budget: adaptive_pool_kernel 80 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
@@ -20,6 +20,7 @@ namespace resnet::kernels {
 namespace {
 
 constexpr int threads = 256, count = item_elements;
+constexpr int ahead = 3;  // loads in flight per thread
 
 struct Params {
   const void* x;
@@ -39,7 +40,7 @@ RESNET_DEVICE Bin bin_of(std::int64_t i, std::int64_t inputs, std::int64_t outpu
   return {i * inputs / outputs, ((i + 1) * inputs + outputs - 1) / outputs};
 }
 
-RESNET_KERNEL(threads, 4) adaptive_pool_kernel(RESNET_PARAMS(Params) p) {
+RESNET_KERNEL(threads, 3) adaptive_pool_kernel(RESNET_PARAMS(Params) p) {
   dev::SharedArena arena;
   float* const partial = arena.allocate<float>(threads * count);
   const int thread = static_cast<int>(dev::thread_index());
@@ -63,13 +64,23 @@ RESNET_KERNEL(threads, 4) adaptive_pool_kernel(RESNET_PARAMS(Params) p) {
       std::int64_t h = rows.first, w = columns.first + slice;
       const std::int64_t image = n * p.H * p.W;
       while (true) {
-        while (w >= columns.end && h < rows.end) w -= width, ++h;
-        if (h >= rows.end) break;
-        float values[count];
-        dev::load_elements(values, p.in, p.x, (image + h * p.W + w) * p.C + chunk * count, valid, p.x_vectors);
+        std::int64_t offsets[ahead];
         RESNET_UNROLL
-        for (int i = 0; i < count; ++i) sums[i] += values[i];
-        w += p.slices;
+        for (int j = 0; j < ahead; ++j, w += p.slices) {
+          while (w >= columns.end && h < rows.end) w -= width, ++h;
+          offsets[j] = h < rows.end ? (image + h * p.W + w) * p.C + chunk * count : -1;
+        }
+        if (offsets[0] < 0) break;
+        float values[ahead][count] = {};
+        RESNET_UNROLL
+        for (int j = 0; j < ahead; ++j) {
+          if (offsets[j] >= 0) dev::load_elements(values[j], p.in, p.x, offsets[j], valid, p.x_vectors);
+        }
+        RESNET_UNROLL
+        for (int j = 0; j < ahead; ++j) {
+          RESNET_UNROLL
+          for (int i = 0; i < count; ++i) sums[i] += values[j][i];
+        }
       }
     }
     float* const own = partial + thread * count;

@@ -1,12 +1,13 @@
 // Max and average pooling over windows, in fp32. The entry that takes every one.
 //
-// Tile: a thread makes 8 consecutive channels of one output position at a time, a grid apart; neighbouring threads read
+// Tile: a thread makes 8 consecutive channels of one output position at a time, a grid apart, and has 3 columns of the
+// window in flight (512 threads per multiprocessor cover the latency so); neighbouring threads read
 // neighbouring channels in 16-byte vectors where C is a multiple of 8 (4 for f32). Windows overlap in L1 and L2 only:
 // a 3x3 window of stride 2 reads each value 2.25 times from there and once from memory. No shared memory.
 //
 // Maximum: outside the input counts as -infinity, NaN wins. Average: rows, then columns, as the reference adds them.
 //
-// Budget: pool_kernel 64 registers
+// Budget: pool_kernel 112 registers
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -17,7 +18,8 @@
 namespace resnet::kernels {
 namespace {
 
-constexpr int threads = 256, blocks = 4, count = item_elements;
+constexpr int threads = 256, blocks = 2, count = item_elements;
+constexpr int ahead = 3;  // columns of the window in flight per thread
 
 struct Params {
   const void* x;
@@ -50,15 +52,17 @@ pool_kernel(RESNET_PARAMS(Params) p) {
     for (std::int64_t h = first_h; h < end_h; ++h) {
       std::int64_t offset = ((n * p.H + h) * p.W + first_w) * p.C + c;
       RESNET_NO_UNROLL
-      for (std::int64_t w = first_w; w < end_w; ++w, offset += p.C) {
-        float values[count];
-        dev::load_elements(values, p.type, p.x, offset, valid, p.x_vectors);
+      for (std::int64_t w = first_w; w < end_w; w += ahead, offset += ahead * p.C) {
+        float values[ahead][count];
         RESNET_UNROLL
-        for (int i = 0; i < count; ++i) {
-          if constexpr (max) {
-            result[i] = dev::max_or_nan(result[i], values[i]);
-          } else {
-            result[i] += values[i];
+        for (int j = 0; j < ahead; ++j) {
+          if (w + j < end_w) dev::load_elements(values[j], p.type, p.x, offset + j * p.C, valid, p.x_vectors);
+        }
+        RESNET_UNROLL
+        for (int j = 0; j < ahead; ++j) {
+          RESNET_UNROLL
+          for (int i = 0; i < count; ++i) {
+            if (w + j < end_w) result[i] = max ? dev::max_or_nan(result[i], values[j][i]) : result[i] + values[j][i];
           }
         }
       }

@@ -8,7 +8,7 @@
 //
 // Shared memory: partial sums [shares][C rounded up to 8] f32, whose first row becomes the means; at most 64 KB.
 //
-// Budget: pool_dense_kernel 64 registers
+// Budget: pool_dense_kernel 96 registers
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -21,6 +21,7 @@ namespace {
 
 constexpr int threads = 512, warps = threads / 32, count = 8;
 constexpr int block_channels = 16;
+constexpr int ahead = 4;  // positions in flight per thread
 constexpr std::int64_t most_images = 8, most_channels = 8192, most_image_bytes = 1024 * 1024;
 constexpr std::int64_t most_partial_floats = 16 * 1024;
 
@@ -36,7 +37,7 @@ struct Params {
 };
 
 template <class T>
-RESNET_KERNEL(threads, 2)
+RESNET_KERNEL(threads, 1)
 pool_dense_kernel(RESNET_PARAMS(Params) p) {
   dev::SharedArena arena;
   float* const means = arena.template allocate<float>(static_cast<unsigned>(p.shares * p.chunks * count));
@@ -50,11 +51,18 @@ pool_dense_kernel(RESNET_PARAMS(Params) p) {
     const int valid = p.C - c < count ? static_cast<int>(p.C - c) : count;
     float sums[count] = {};
     RESNET_NO_UNROLL
-    for (std::int64_t position = share; position < p.positions; position += p.shares) {
-      float values[count];
-      dev::load_elements<T>(values, p.x, image + position * p.C + c, valid, p.x_vectors);
+    for (std::int64_t position = share; position < p.positions; position += ahead * p.shares) {
+      float values[ahead][count] = {};
       RESNET_UNROLL
-      for (int i = 0; i < count; ++i) sums[i] += values[i];
+      for (int j = 0; j < ahead; ++j) {
+        const std::int64_t own = position + j * p.shares;
+        if (own < p.positions) dev::load_elements<T>(values[j], p.x, image + own * p.C + c, valid, p.x_vectors);
+      }
+      RESNET_UNROLL
+      for (int j = 0; j < ahead; ++j) {
+        RESNET_UNROLL
+        for (int i = 0; i < count; ++i) sums[i] += values[j][i];
+      }
     }
     dev::store16(means + item * count, dev::detail::pack<float>(sums, 0));
     dev::store16(means + item * count + 4, dev::detail::pack<float>(sums, 4));
