@@ -235,7 +235,7 @@ std::vector<Violation> check_kernel_words(const std::vector<SourceFile>& files) 
   // Vendor syntax, in whatever spelling; "asm" and "#if" because a kernel never asks which compiler reads it.
   static const std::regex foreign(
       R"(\b(asm|__asm__|(thread|block)Idx|(block|grid)Dim|warpSize|__\w+__|__sync\w*|__shfl\w*|__(ballot|any|all)\w*|)"
-      R"(__threadfence\w*|__ld\w+|__nv_\w+|__half\w*|atomic[A-Z]\w*|u?int[248]|float[248]|make_\w+\d)\b|<<<|#\s*if)");
+      R"(__threadfence\w*|__ld\w+|__nv_\w+|__half\w*|atomic[A-Z]\w*|u?int[24]|float[24]|make_\w+\d)\b|<<<|#\s*if)");
   std::vector<Violation> violations;
   for (const SourceFile& file : files) {
     const bool kernel = part_of(file.path) == "kernels" && (file.path.ends_with(".cu") || file.path.ends_with(".hpp"));
