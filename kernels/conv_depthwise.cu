@@ -9,6 +9,7 @@
 // Shared memory: the block's filters, converted to fp32 once, [R S][64]: 2.3 KB for 3x3, 36 KB at most.
 //
 // Budget: conv_depthwise_kernel 64 registers
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
@@ -95,8 +96,6 @@ conv_depthwise_kernel(RESNET_PARAMS(Params) p) {
     dev::finish_and_store(p.epilogue, sums, k, position * p.K + k, valid);
   }
 }
-
-std::int64_t div_up(std::int64_t size, std::int64_t step) { return (size + step - 1) / step; }
 
 std::int64_t blocks(const ConvProblem& p) {
   return div_up(p.K, block_channels) * div_up(p.N * p.P * p.Q, block_positions);

@@ -20,6 +20,7 @@
 // one to arrive adds all of them in the order of the depth.
 //
 // Budget: conv_direct_kernel 128 registers
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
@@ -270,11 +271,9 @@ conv_direct_kernel(RESNET_PARAMS(Params) p) {
   }
 }
 
-constexpr std::int64_t tiles_along(std::int64_t size, std::int64_t tile) { return (size + tile - 1) / tile; }
-
 template <class Tile>
 std::int64_t tiles(const ConvProblem& p) {
-  return tiles_along(p.N * p.P * p.Q, Tile::rows) * tiles_along(p.K / p.groups, Tile::columns) * p.groups;
+  return div_up(p.N * p.P * p.Q, Tile::rows) * div_up(p.K / p.groups, Tile::columns) * p.groups;
 }
 
 std::int64_t depth(const ConvProblem& p) { return p.R * p.S * (p.C / p.groups); }
@@ -300,9 +299,9 @@ template <class Tile>
 Choice cut(const ConvProblem& p, const DeviceInfo& device, int wanted_splits) {
   Choice choice;
   choice.large = !Tile::may_split;
-  const std::int64_t steps = tiles_along(depth(p), depth_step), split_steps = tiles_along(steps, wanted_splits);
+  const std::int64_t steps = div_up(depth(p), depth_step), split_steps = div_up(steps, wanted_splits);
   choice.split_depth = split_steps * depth_step;
-  choice.splits = static_cast<int>(tiles_along(steps, split_steps));
+  choice.splits = static_cast<int>(div_up(steps, split_steps));
   choice.blocks = tiles<Tile>(p) * choice.splits;
   // Issue slots next to the FFMA: shared loads, fetching, barriers. Four warps alone do not hide them.
   const bool alone = choice.blocks <= device.multiprocessors && Tile::threads < 256;
@@ -341,8 +340,8 @@ std::size_t workspace_bytes(const ConvProblem& p, const DeviceInfo& device) {
 
 template <class T, bool vectors, class Tile>
 cudaError_t launch_tile(const Choice& choice, Params& p, cudaStream_t stream) {
-  p.by_column_tiles = dev::Divider(tiles_along(p.group_k, Tile::columns));
-  p.by_row_tiles = dev::Divider(tiles_along(p.output_rows, Tile::rows));
+  p.by_column_tiles = dev::Divider(div_up(p.group_k, Tile::columns));
+  p.by_row_tiles = dev::Divider(div_up(p.output_rows, Tile::rows));
   LaunchShape shape;
   shape.blocks_x = static_cast<unsigned>(choice.blocks);
   shape.threads = Tile::threads;
@@ -366,7 +365,10 @@ cudaError_t launch(const ConvProblem& problem, const Operands& operands, const L
   if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
   if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
   const Choice choice = choose(problem, *target.device);
-  if (choice.splits > 1 && (!operands.workspace || !operands.semaphores)) return cudaErrorInvalidValue;
+  if (choice.splits > 1) {
+    if (!operands.workspace || !operands.semaphores) return cudaErrorInvalidValue;
+    if (!is_aligned(operands.workspace, 16) || !is_aligned(operands.semaphores, 4)) return cudaErrorMisalignedAddress;
+  }
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;

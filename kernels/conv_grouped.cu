@@ -10,6 +10,7 @@
 // at most for ResNeXt; 48 KB is the limit.
 //
 // Budget: conv_grouped_kernel 80 registers
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
@@ -120,8 +121,6 @@ conv_grouped_kernel(RESNET_PARAMS(Params) p) {
     if (first + i < p.output_positions) dev::finish_and_store(p.epilogue, sums[i], k, (first + i) * p.K + k, quad);
   }
 }
-
-std::int64_t div_up(std::int64_t size, std::int64_t step) { return (size + step - 1) / step; }
 
 std::int64_t group_bytes(const ConvProblem& p) {
   return p.K / p.groups * (p.C / p.groups) * p.R * p.S * static_cast<std::int64_t>(sizeof(float));

@@ -8,6 +8,8 @@
 // More rows: the layer is a 1x1 convolution of N images of one position, and conv_direct makes it.
 //
 // Budget: dense_direct_kernel 80 registers
+#include "base/checked.hpp"
+#include "kernels/as_conv.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -92,19 +94,7 @@ dense_direct_kernel(RESNET_PARAMS(Params) p) {
   }
 }
 
-ConvProblem as_conv(const DenseProblem& dense) {
-  ConvProblem conv;
-  conv.N = dense.N, conv.C = dense.C, conv.K = dense.K;
-  conv.H = conv.W = conv.R = conv.S = conv.P = conv.Q = 1;
-  conv.in = dense.in, conv.out = dense.out;
-  conv.precision = dense.precision;
-  conv.epilogue = dense.epilogue;
-  return conv;
-}
-
 std::int64_t rows_per_warp(const DenseProblem& p) { return p.N == 1 ? 1 : p.N == 2 ? 2 : p.N <= 4 ? 4 : 8; }
-std::int64_t div_up(std::int64_t size, std::int64_t step) { return (size + step - 1) / step; }
-
 Support supports(const DenseProblem& p, const DeviceInfo& device) {
   if (p.N > few_rows) return conv_direct.supports(Problem(as_conv(p)), device);
   if (const Support types = needs_float(p.in, p.out); !types) return types;

@@ -3,24 +3,12 @@
 //
 // Needed by the classifier at batch sizes above those of the GEMV kernels.
 
+#include "kernels/as_conv.hpp"
 #include "kernels/kernel_list.hpp"
 #include "kernels/weight_packs.hpp"
 
 namespace resnet::kernels {
 namespace {
-
-ConvProblem as_conv(const DenseProblem& p) {
-  ConvProblem conv;
-  conv.N = p.N;
-  conv.C = p.C;
-  conv.K = p.K;
-  conv.H = conv.W = conv.R = conv.S = conv.P = conv.Q = 1;
-  conv.in = p.in;
-  conv.out = p.out;
-  conv.precision = p.precision;
-  conv.epilogue = p.epilogue;
-  return conv;
-}
 
 Support supports(const DenseProblem& p, const DeviceInfo& device) { return conv_mma.supports(as_conv(p), device); }
 

@@ -9,6 +9,7 @@
 // Shared memory: partial sums [shares][C rounded up to 8] f32, whose first row becomes the means; at most 64 KB.
 //
 // Budget: pool_dense_kernel 96 registers
+#include "base/checked.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -96,8 +97,6 @@ pool_dense_kernel(RESNET_PARAMS(Params) p) {
     if (dev::lane() == 0) dev::finish_and_store(p.epilogue, total, k, n * p.K + k, 1);
   }
 }
-
-std::int64_t div_up(std::int64_t size, std::int64_t step) { return (size + step - 1) / step; }
 
 Support supports(const PoolDenseProblem& p, const DeviceInfo&) {
   if (const Support types = needs_float(p.in, p.out); !types) return types;
