@@ -53,16 +53,22 @@ pool_kernel(RESNET_PARAMS(Params) p) {
       std::int64_t offset = ((n * p.H + h) * p.W + first_w) * p.C + c;
       RESNET_NO_UNROLL
       for (std::int64_t w = first_w; w < end_w; w += ahead, offset += ahead * p.C) {
-        float values[ahead][count];
+        float loaded[ahead][count];
         RESNET_UNROLL
         for (int j = 0; j < ahead; ++j) {
-          if (w + j < end_w) dev::load_elements(values[j], p.type, p.x, offset + j * p.C, valid, p.x_vectors);
+          if (w + j < end_w) dev::load_elements(loaded[j], p.type, p.x, offset + j * p.C, valid, p.x_vectors);
         }
         RESNET_UNROLL
         for (int j = 0; j < ahead; ++j) {
+          if (w + j >= end_w) continue;
+          const float(&values)[count] = loaded[j];
           RESNET_UNROLL
           for (int i = 0; i < count; ++i) {
-            if (w + j < end_w) result[i] = max ? dev::max_or_nan(result[i], values[j][i]) : result[i] + values[j][i];
+            if constexpr (max) {
+              result[i] = dev::max_or_nan(result[i], values[i]);
+            } else {
+              result[i] += values[i];
+            }
           }
         }
       }
