@@ -8,8 +8,8 @@
 // shared memory and copies the input under a tile (halo, zeros outside the image) by cp.async. Every tap then reads its
 // operand A from the halo through ldmatrix, whose row addresses are the positions themselves.
 //
-// The zeros of the filter meet other groups' inputs: an infinity or a NaN there reaches the other outputs of its
-// bundle.
+// The zeros of the filter meet other groups' inputs, and zero times infinity is NaN: in bundles of several groups, a
+// sum that is not finite is formed anew from its own group's inputs, one by one.
 //
 // 4 warps, each `row_tiles` times 16 positions x strip. Tiles are 8x16 or 16x8 (row_tiles = 2), 4x16 or 8x8 (1).
 // 3 blocks per multiprocessor where shared memory allows.
@@ -64,6 +64,7 @@ struct Params {
   const unsigned char* weight = nullptr;
   dev::Epilogue epilogue;
   int tiles = 0, tile_p = 0, tile_q_bits = 0;  ///< a tile has 2^tile_q_bits columns
+  int width = 0;                               ///< of a group
   int H = 0, W = 0, C = 0, P = 0, Q = 0, R = 0, S = 0;
   int stride_h = 1, stride_w = 1, pad_top = 0, pad_left = 0, dilation_h = 1, dilation_w = 1;
   int halo_width = 0, halo_positions = 0;
@@ -91,10 +92,48 @@ RESNET_DEVICE void copy_halo(const Params& p, unsigned char* halo, int n, int h,
   }
 }
 
+RESNET_DEVICE bool is_finite(float value) { return (dev::float_bits(value) & 0x7f800000u) != 0x7f800000u; }
+
+template <class T>
+RESNET_DEVICE float operand(T value) {
+  if constexpr (sizeof(T) == 4) {
+    return dev::bits_float(dev::round_to_tf32(dev::float_bits(value.value)));
+  } else {
+    return dev::to_float(value);
+  }
+}
+
+/// Output (n, p, q, k) by definition, from global memory.
+template <class Shape>
+RESNET_DEVICE float direct_sum(const Params& p, int n, int out_p, int out_q, int k) {
+  using T = typename Shape::T;
+  const int first_input = k / p.width * p.width;
+  const T* const weight =
+      reinterpret_cast<const T*>(p.weight + static_cast<std::int64_t>(k / Shape::strip) * p.filter_bytes) +
+      k % Shape::strip * Shape::bundle + first_input % Shape::bundle;
+  const T* const image = reinterpret_cast<const T*>(p.x) + static_cast<std::int64_t>(n) * p.H * p.W * p.C + first_input;
+  float sum = 0;
+  RESNET_NO_UNROLL
+  for (int r = 0; r < p.R; ++r) {
+    RESNET_NO_UNROLL
+    for (int s = 0; s < p.S; ++s) {
+      const int h = out_p * p.stride_h - p.pad_top + r * p.dilation_h;
+      const int w = out_q * p.stride_w - p.pad_left + s * p.dilation_w;
+      if (h < 0 || h >= p.H || w < 0 || w >= p.W) continue;
+      const T* const x = image + (static_cast<std::int64_t>(h) * p.W + w) * p.C;
+      const T* const tap = weight + static_cast<std::int64_t>(r * p.S + s) * Shape::strip * Shape::bundle;
+      RESNET_NO_UNROLL
+      for (int i = 0; i < p.width; ++i) sum = fmaf(operand(x[i]), operand(tap[i]), sum);
+    }
+  }
+  return sum;
+}
+
 template <class Shape>
 RESNET_KERNEL(threads, blocks)
 conv_grouped_mma_kernel(RESNET_PARAMS(Params) p) {
   using T = typename Shape::T;
+  using StoreTile = typename Shape::StoreTile;
   if constexpr (built<Shape>()) {
     constexpr int row_bytes = Shape::filter_row_bytes, row_chunks = row_bytes / 16, row_tiles = Shape::row_tiles;
     dev::SharedArena arena;
@@ -172,24 +211,58 @@ conv_grouped_mma_kernel(RESNET_PARAMS(Params) p) {
           taps += Shape::filter_tap_bytes;
         }
       }
+      bool suspicious = false;
+      if (Shape::bundle == 16 && p.width < 16) {
+        float probe = 0;
+        RESNET_UNROLL
+        for (int bundle = 0; bundle < Shape::bundles; ++bundle) {
+          RESNET_UNROLL
+          for (int e = 0; e < row_tiles * Shape::column_tiles * 4; ++e)
+            probe = fmaf(c[bundle][e / 4 / Shape::column_tiles][e / 4 % Shape::column_tiles][e % 4], 0.0f, probe);
+        }
+        suspicious = dev::ballot(!is_finite(probe)) != 0;
+      }
       // The halo has been read: its memory serves the stores.
       dev::sync_threads();
       RESNET_UNROLL
       for (int i = 0; i < row_tiles; ++i) {
-        Accumulators<typename Shape::StoreTile> row;
+        Accumulators<StoreTile> row;
         RESNET_UNROLL
         for (int j = 0; j < Shape::strip / 8; ++j) {
           RESNET_UNROLL
           for (int e = 0; e < 4; ++e) row[0][j][e] = c[j / Shape::column_tiles][i][j % Shape::column_tiles][e];
         }
-        const auto output_row = [&](int index) -> std::int64_t {
+        const auto position_of = [&](int index, int& out_p, int& out_q) {
           const int m = (index / 16 * row_tiles + i) * 16 + index % 16;
-          const int out_p = first_p + (m >> p.tile_q_bits), out_q = first_q + (m & q_mask);
+          out_p = first_p + (m >> p.tile_q_bits);
+          out_q = first_q + (m & q_mask);
+        };
+        const auto output_row = [&](int index) -> std::int64_t {
+          int out_p, out_q;
+          position_of(index, out_p, out_q);
           if (out_p >= p.P || out_q >= p.Q) return -1;
           return (static_cast<std::int64_t>(n) * p.P + out_p) * p.Q + out_q;
         };
         dev::sync_warp();
-        store_tile<typename Shape::StoreTile>(row, halo, p.epilogue, output_row, p.C, first_channel);
+        float* const staged = stage_tile<StoreTile>(row, halo);
+        if (suspicious) {
+          // A lane mends what it will store.
+          constexpr int lanes_per_row = Shape::strip / 8;
+          const int group = lane % lanes_per_row;
+          RESNET_NO_UNROLL
+          for (int in_warp = lane / lanes_per_row; in_warp < 16; in_warp += 32 / lanes_per_row) {
+            int out_p, out_q;
+            position_of(warp * 16 + in_warp, out_p, out_q);
+            float* const words = staged + store_word<Shape::strip>(in_warp, group);
+            RESNET_NO_UNROLL
+            for (int e = 0; e < 8; ++e) {
+              const int k = first_channel + group * 8 + e;
+              if (out_p < p.P && out_q < p.Q && k < p.C && !is_finite(words[e]))
+                words[e] = direct_sum<Shape>(p, n, out_p, out_q, k);
+            }
+          }
+        }
+        store_staged<StoreTile>(staged, p.epilogue, output_row, p.C, first_channel);
       }
       dev::sync_threads();
     }
@@ -326,6 +399,7 @@ cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchT
   params.epilogue = make_epilogue(p.epilogue, p.out, operands);
   params.tiles = as_int(tile.tiles);
   params.tile_p = tile.tile_p;
+  params.width = as_int(p.C / p.groups);
   params.tile_q_bits = tile.tile_q_bits;
   params.H = as_int(p.H);
   params.W = as_int(p.W);

@@ -205,8 +205,6 @@ RESNET_DEVICE bool reduce_splits(Accumulators<Tile>& c, unsigned char* shared, f
   return true;
 }
 
-namespace detail {
-
 /// Word of the store tile of one warp: row, group of 8 columns. The exchange of groups spreads the rows of a fragment
 /// over the banks.
 template <int warp_n>
@@ -214,6 +212,8 @@ RESNET_DEVICE int store_word(int row, int group) {
   constexpr int groups = warp_n / 8, rows_per_line = groups >= 4 ? 1 : 4 / groups;
   return row * warp_n + ((group ^ ((row / rows_per_line) % groups)) * 8);
 }
+
+namespace detail {
 
 RESNET_DEVICE void load_accumulators(float (&acc)[8], const float* words) {
   const dev::Vec16 low = dev::load16(words), high = dev::load16(words + 4);
@@ -266,13 +266,10 @@ RESNET_DEVICE void store_full_rows(const dev::Epilogue& epilogue, const dev::Cha
 
 }  // namespace detail
 
-/// Accumulators through the epilogue into an output of rows of `columns` channels. Each warp turns its rectangle around
-/// in shared memory, so that a lane has 8 consecutive channels. `output_row(i)` is the output's row for row i of the
-/// tile, negative where there is none. The caller has put a barrier between the last read of `shared` and this.
-template <class Tile, class Rows>
-RESNET_DEVICE void store_tile(const Accumulators<Tile>& c, unsigned char* shared, const dev::Epilogue& epilogue,
-                              const Rows& output_row, std::int64_t columns, std::int64_t first_column) {
-  constexpr int lanes_per_row = Tile::warp_n / 8, rows_per_pass = 32 / lanes_per_row;
+/// Each warp's rectangle of accumulators into its part of `shared`, for store_staged(). The caller has put a barrier
+/// between the last read of `shared` and this, or a warp's own one if only that warp has read its part.
+template <class Tile>
+RESNET_DEVICE float* stage_tile(const Accumulators<Tile>& c, unsigned char* shared) {
   const int lane = static_cast<int>(dev::lane()), warp = static_cast<int>(dev::warp());
   float* const tile = reinterpret_cast<float*>(shared) + warp * Tile::warp_m * Tile::warp_n;
   RESNET_UNROLL
@@ -281,12 +278,22 @@ RESNET_DEVICE void store_tile(const Accumulators<Tile>& c, unsigned char* shared
     for (int j = 0; j < Tile::column_tiles; ++j) {
       RESNET_UNROLL
       for (int half = 0; half < 2; ++half) {
-        float* const words = tile + detail::store_word<Tile::warp_n>(i * 16 + half * 8 + lane / 4, j) + lane % 4 * 2;
+        float* const words = tile + store_word<Tile::warp_n>(i * 16 + half * 8 + lane / 4, j) + lane % 4 * 2;
         dev::store8(words, dev::float_bits(c[i][j][2 * half]), dev::float_bits(c[i][j][2 * half + 1]));
       }
     }
   }
   dev::sync_warp();
+  return tile;
+}
+
+/// A staged tile through the epilogue into an output of rows of `columns` channels; a lane has 8 consecutive channels.
+/// `output_row(i)` is the output's row for row i of the tile, negative where there is none.
+template <class Tile, class Rows>
+RESNET_DEVICE void store_staged(const float* tile, const dev::Epilogue& epilogue, const Rows& output_row,
+                                std::int64_t columns, std::int64_t first_column) {
+  constexpr int lanes_per_row = Tile::warp_n / 8, rows_per_pass = 32 / lanes_per_row;
+  const int lane = static_cast<int>(dev::lane()), warp = static_cast<int>(dev::warp());
   const int group = lane % lanes_per_row;
   const std::int64_t column = first_column + warp % Tile::warps_n * Tile::warp_n + group * 8;
   if (column >= columns) return;
@@ -307,9 +314,15 @@ RESNET_DEVICE void store_tile(const Accumulators<Tile>& c, unsigned char* shared
     const std::int64_t out = output_row(warp_row + row);
     if (out < 0) continue;
     float acc[8];
-    detail::load_accumulators(acc, tile + detail::store_word<Tile::warp_n>(row, group));
+    detail::load_accumulators(acc, tile + store_word<Tile::warp_n>(row, group));
     dev::finish_and_store(epilogue, channels, acc, out * columns + column, valid);
   }
+}
+
+template <class Tile, class Rows>
+RESNET_DEVICE void store_tile(const Accumulators<Tile>& c, unsigned char* shared, const dev::Epilogue& epilogue,
+                              const Rows& output_row, std::int64_t columns, std::int64_t first_column) {
+  store_staged<Tile>(stage_tile<Tile>(c, shared), epilogue, output_row, columns, first_column);
 }
 
 }  // namespace resnet::kernels
