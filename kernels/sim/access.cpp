@@ -10,9 +10,18 @@
 
 #include "kernels/sim/block.hpp"
 #include "kernels/sim/memory.hpp"
+#include "kernels/sim/runtime.hpp"
+
+// The linker's names for the first byte of the executable and the one behind its last.
+extern "C" const char __executable_start, _end;
 
 namespace resnet::sim {
 namespace {
+
+bool is_null(const void* address) {
+  constexpr std::uintptr_t never_mapped = 65536;
+  return reinterpret_cast<std::uintptr_t>(address) < never_mapped;
+}
 
 // One state per byte.
 constexpr std::uint8_t allocated = 1, initialised = 2, in_flight = 4;
@@ -258,6 +267,24 @@ void shadow_shared_buffer(const std::byte* data, std::size_t bytes) {
   if (linked && shared_memory.bytes == 0) shared_memory.create(data, bytes);
 }
 
+bool is_host_memory_of_kernel(const void* address, std::size_t bytes) {
+  const auto where = reinterpret_cast<std::uintptr_t>(address);
+  const auto inside = [&](const void* data, std::size_t size) {
+    const std::uintptr_t offset = where - reinterpret_cast<std::uintptr_t>(data);
+    return offset < size && bytes <= size - offset;
+  };
+  const Stack& stack = self().stack;
+  if (inside(stack.bottom, stack.bytes)) return true;
+  // What thread_index() and its kin read.
+  if (inside(current, sizeof *current) || inside(&current, sizeof current)) return true;
+  const auto image = reinterpret_cast<std::uintptr_t>(&__executable_start);
+  if (where >= image && where < reinterpret_cast<std::uintptr_t>(&_end)) return true;
+  const std::span<const std::byte> arguments = running_block->launch().arguments;
+  if (inside(arguments.data(), arguments.size())) return true;
+  // Work runs with the mutex held.
+  return runtime().is_pinned(address, bytes);
+}
+
 bool is_kernel_memory(const void* address) { return shadow_of(reinterpret_cast<std::uintptr_t>(address)) != nullptr; }
 
 void report_misaligned(const void* address, std::size_t bytes, const void* pc) {
@@ -274,9 +301,10 @@ void check_access(const void* address, std::size_t bytes, Access access, const O
   const auto where = reinterpret_cast<std::uintptr_t>(address);
   Shadow* const shadow = shadow_of(where);
   if (!shadow) {
-    constexpr std::uintptr_t never_mapped = 65536;
-    if (where >= never_mapped) return;
-    report_access(ReportKind::out_of_bounds, origin, std::string(name_of(access)) + " through a null pointer");
+    const bool null = is_null(address);
+    if (!null && (origin.library_call || is_host_memory_of_kernel(address, bytes))) return;
+    report_access(ReportKind::out_of_bounds, origin,
+                  std::string(name_of(access)) + (null ? " through a null pointer" : " of the host's memory"));
     leave();
   }
   const bool in_shared = shadow == &shared_memory;

@@ -76,7 +76,10 @@ bool Block::run(Index3 index) {
   current = &first;
   switch_fiber(host_, first);
   current = nullptr;
-  if (!failed_) check_shared_gaps();
+  if (!failed_) {
+    check_shared_gaps();
+    check_named_barriers();
+  }
   return !failed_;
 }
 
@@ -346,6 +349,15 @@ void Block::check_pending_sources(const void* address, std::size_t bytes, const 
       }
       return;
     }
+  }
+}
+
+void Block::check_named_barriers() {
+  for (std::size_t id = 1; id < barriers_.size(); ++id) {
+    const Barrier& barrier = barriers_[id];
+    if (barrier.arrived == 0) continue;
+    report(ReportKind::barrier, barrier.site, "the block ends when ", barrier.arrived, " of ", barrier.count,
+           " threads have arrived at barrier ", id);
   }
 }
 

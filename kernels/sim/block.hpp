@@ -98,6 +98,8 @@ class Block {
   Fiber& next(Fiber& otherwise);
   void report_deadlock();
   void check_shared_gaps();
+  /// Reports arrivals that nobody waited for.
+  void check_named_barriers();
 
   static constexpr std::size_t shared_buffer_bytes = std::size_t{1} << 20;
   static constexpr std::size_t shared_gap = 128;

@@ -39,8 +39,6 @@ void add_report(ReportKind kind, const char* file, unsigned line, std::string me
 /// The same for the instrumented code that returns to `pc`.
 void add_report(ReportKind kind, const void* pc, std::string message);
 void clear_reports();
-/// How many reports there were since the process started.
-std::uint64_t report_count();
 
 template <class... Parts>
 void report(ReportKind kind, Site site, const Parts&... parts) {

@@ -10,7 +10,6 @@ namespace {
 
 std::mutex mutex;
 std::vector<Report> reports;
-std::uint64_t count = 0;
 /// Repeats are looked for among the reports of the running launch: from here on.
 std::size_t first_of_launch = 0;
 std::uint64_t launch_of_reports = 0;
@@ -60,7 +59,6 @@ void add(ReportKind kind, std::string file, unsigned line, std::string message) 
     launch_of_reports = running_block->launch().number;
     first_of_launch = reports.size();
   }
-  ++count;
   const auto first = reports.begin() + static_cast<std::ptrdiff_t>(std::min(first_of_launch, reports.size()));
   const bool known = std::any_of(first, reports.end(), [&](const Report& other) {
     return other.kind == kind && other.line == line && !other.file.empty() && other.file == report.file;
@@ -86,10 +84,5 @@ std::vector<Report> take_reports() {
 }
 
 void clear_reports() { take_reports(); }
-
-std::uint64_t report_count() {
-  const std::lock_guard lock(mutex);
-  return count;
-}
 
 }  // namespace resnet::sim

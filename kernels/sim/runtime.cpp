@@ -27,6 +27,7 @@ void Runtime::set_devices(std::vector<PretendDevice> properties) {
 void Runtime::reset() {
   streams_.clear();
   retired_.clear();
+  unfinished_.clear();
   events_.clear();
   graphs_.clear();
   graph_execs_.clear();
@@ -48,8 +49,18 @@ cudaStream_t Runtime::find_stream(cudaStream_t handle) {
   return found == streams_.end() ? nullptr : found->second.get();
 }
 
+bool Runtime::is_pinned(const void* address, std::size_t bytes) const {
+  const auto after = pinned.upper_bound(address);
+  if (after == pinned.begin()) return false;
+  const auto& [data, region] = *std::prev(after);
+  const auto offset =
+      static_cast<std::size_t>(static_cast<const std::byte*>(address) - static_cast<const std::byte*>(data));
+  return offset <= region.second && bytes <= region.second - offset;
+}
+
 void Runtime::retire(cudaStream_t stream) {
   const auto found = streams_.find(stream);
+  if (stream->completed < stream->enqueued) unfinished_.push_back(stream);
   retired_.push_back(std::move(found->second));
   streams_.erase(found);
 }
@@ -77,6 +88,9 @@ void Runtime::drain_device(int device) {
   drain(devices[static_cast<std::size_t>(device)].legacy.get());
   for (const auto& [handle, stream] : streams_)
     if (stream->device == device) drain(handle);
+  for (const cudaStream_t stream : unfinished_)
+    if (stream->device == device) drain(stream);
+  std::erase_if(unfinished_, [](cudaStream_t stream) { return stream->completed == stream->enqueued; });
 }
 
 cudaError_t Runtime::enqueue(cudaStream_t stream, std::function<cudaError_t()> work) {
@@ -106,6 +120,8 @@ cudaError_t Runtime::enqueue(cudaStream_t stream, std::function<cudaError_t()> w
       }
       follow(handle);
     }
+    for (const cudaStream_t other : unfinished_)
+      if (other->device == stream->device && !other->non_blocking) follow(other);
   } else if (!stream->non_blocking) {
     follow(devices[static_cast<std::size_t>(stream->device)].legacy.get());
   }
@@ -191,22 +207,26 @@ cudaError_t Runtime::end_capture(cudaStream_t stream, cudaGraph_t* graph) {
     for (const std::size_t before : captured.nodes[i].behind) joined[before] = true;
   }
   const bool all_joined = std::find(joined.begin(), joined.end(), false) == joined.end();
-  for (const auto& [handle, other] : streams_) {
-    if (other->capture != capture) continue;
-    other->capture.reset();
-    other->frontier.clear();
-  }
-  for (const auto& [handle, event] : events_) {
-    if (event->capture != capture) continue;
-    event->capture.reset();
-    event->stream = nullptr;
-  }
+  leave_capture(capture);
   if (capture->invalid) return cudaErrorStreamCaptureInvalidated;
   if (!all_joined) return cudaErrorStreamCaptureUnjoined;
   auto owned = std::make_unique<CUgraph_st>(std::move(captured));
   *graph = owned.get();
   graphs_[*graph] = std::move(owned);
   return cudaSuccess;
+}
+
+void Runtime::leave_capture(const std::shared_ptr<Capture>& capture) {
+  for (const auto& [handle, stream] : streams_) {
+    if (stream->capture != capture) continue;
+    stream->capture.reset();
+    stream->frontier.clear();
+  }
+  for (const auto& [handle, event] : events_) {
+    if (event->capture != capture) continue;
+    event->capture.reset();
+    event->stream = nullptr;
+  }
 }
 
 cudaError_t Runtime::launch_graph(const CUgraph_st& graph, cudaStream_t stream) {

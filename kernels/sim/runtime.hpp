@@ -80,7 +80,9 @@ class Runtime {
 
   /// The stream behind a handle other than the legacy one, null for an invalid one.
   cudaStream_t find_stream(cudaStream_t handle);
-  /// Makes the handle invalid. The object stays: events and enqueued waits may know it.
+  /// Whether the bytes lie in memory of cudaMallocHost.
+  bool is_pinned(const void* address, std::size_t bytes) const;
+  /// Makes the handle invalid. The object stays: its work is still to be done, events and enqueued waits may know it.
   void retire(cudaStream_t stream);
   bool known(cudaEvent_t event) const { return events_.count(event) != 0; }
 
@@ -95,6 +97,8 @@ class Runtime {
   cudaError_t wait(cudaStream_t stream, cudaEvent_t event);
   cudaError_t begin_capture(cudaStream_t stream, cudaStreamCaptureMode mode);
   cudaError_t end_capture(cudaStream_t stream, cudaGraph_t* graph);
+  /// Takes all streams and events out of it.
+  void leave_capture(const std::shared_ptr<Capture>& capture);
   cudaError_t launch_graph(const CUgraph_st& graph, cudaStream_t stream);
   /// cudaSuccess where no capture forbids this thread a call that touches the whole device; else ends that capture.
   cudaError_t check_capture();
@@ -115,6 +119,7 @@ class Runtime {
 
  private:
   std::vector<std::unique_ptr<CUstream_st>> retired_;
+  std::vector<cudaStream_t> unfinished_;  ///< of the retired ones, those that may have work left
   std::vector<std::weak_ptr<Capture>> captures_;
 };
 

@@ -20,6 +20,24 @@ void demand_alignment(const void* address, std::size_t bytes, const char* what, 
   running_block->abandon();
 }
 
+/// What check_access() says of a kernel with hooks, for one without: memory that a GPU could not reach.
+void demand_kernel_memory(const void* address, std::size_t bytes, const char* what, Site site) {
+  if (running_block->in_shared_buffer(address) || device_memory().contains(address)) return;
+  if (is_host_memory_of_kernel(address, bytes)) return;
+  report(ReportKind::out_of_bounds, site, what, " at ", address, ", which is the host's memory");
+  running_block->abandon();
+}
+
+/// Before a load or a store.
+void check(const void* address, std::size_t bytes, Access access, const char* what, Site site) {
+  demand_alignment(address, bytes, what, site);
+  if (running_block->checked()) {
+    check_access(address, bytes, access, {nullptr, site});
+  } else {
+    demand_kernel_memory(address, bytes, what, site);
+  }
+}
+
 void execute_shuffle(Fiber* lanes, const Operation& operation) {
   const auto width = static_cast<unsigned>(operation.rows);
   std::uint32_t results[32];
@@ -31,9 +49,6 @@ void execute_shuffle(Fiber* lanes, const Operation& operation) {
     switch (static_cast<Shuffle>(operation.detail)) {
       case Shuffle::index:
         source = first + argument % width;
-        break;
-      case Shuffle::up:
-        if (lane >= first + argument) source = lane - argument;
         break;
       case Shuffle::down:
         if (lane + argument <= last) source = lane + argument;
@@ -197,26 +212,22 @@ void* shared_allocate(std::size_t bytes, std::size_t alignment, Site site) {
 }
 
 void load16(std::uint32_t (&words)[4], const void* address, Site site) {
-  demand_alignment(address, 16, "a load of 16 bytes", site);
-  if (running_block->checked()) check_access(address, 16, Access::read, {nullptr, site});
+  check(address, 16, Access::read, "a load of 16 bytes", site);
   copy_bytes(words, address, 16);
 }
 
 void store16(void* address, const std::uint32_t (&words)[4], Site site) {
-  demand_alignment(address, 16, "a store of 16 bytes", site);
-  if (running_block->checked()) check_access(address, 16, Access::write, {nullptr, site});
+  check(address, 16, Access::write, "a store of 16 bytes", site);
   copy_bytes(address, words, 16);
 }
 
 void load_bytes(void* destination, const void* address, std::size_t bytes, Site site) {
-  demand_alignment(address, bytes, "a load", site);
-  if (running_block->checked()) check_access(address, bytes, Access::read, {nullptr, site});
+  check(address, bytes, Access::read, "a load", site);
   copy_bytes(destination, address, bytes);
 }
 
 void store_bytes(void* address, const void* source, std::size_t bytes, Site site) {
-  demand_alignment(address, bytes, "a store", site);
-  if (running_block->checked()) check_access(address, bytes, Access::write, {nullptr, site});
+  check(address, bytes, Access::write, "a store", site);
   copy_bytes(address, source, bytes);
 }
 
@@ -269,28 +280,12 @@ void cp_async_wait(int newest_pending, Site) {
 }
 
 std::uint32_t atomic_add(std::uint32_t* address, std::uint32_t value, Site site) {
-  demand_alignment(address, 4, "an atomic", site);
-  if (running_block->checked()) {
-    check_access(address, 4, Access::atomic, {nullptr, site});
-    running_block->atomic(address);
-  }
+  check(address, 4, Access::atomic, "an atomic", site);
+  if (running_block->checked()) running_block->atomic(address);
   const std::uint32_t before = *address;
   *address = before + value;
   return before;
 }
-
-std::uint32_t atomic_exchange(std::uint32_t* address, std::uint32_t value, Site site) {
-  demand_alignment(address, 4, "an atomic", site);
-  if (running_block->checked()) {
-    check_access(address, 4, Access::atomic, {nullptr, site});
-    running_block->atomic(address);
-  }
-  const std::uint32_t before = *address;
-  *address = value;
-  return before;
-}
-
-void fence_device(Site) {}
 
 void trap(const char* reason, Site site) {
   report(ReportKind::trap, site, reason);

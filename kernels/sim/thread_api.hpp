@@ -33,7 +33,7 @@ void arrive_named(int id, int count, Site site);
 void sync_warp(std::uint32_t mask, Site site);
 
 // Warp collectives. Every lane of `mask` must call with the same mask and operation.
-enum class Shuffle : std::uint8_t { index, up, down, exclusive_or };
+enum class Shuffle : std::uint8_t { index, down, exclusive_or };
 std::uint32_t shuffle(Shuffle kind, std::uint32_t mask, std::uint32_t value, int argument, int width, Site site);
 std::uint32_t ballot(std::uint32_t mask, bool predicate, Site site);
 
@@ -61,8 +61,6 @@ void cp_async_wait(int newest_pending, Site site);
 
 // Global atomics between blocks: release of what this thread knows, acquire of what was released there.
 std::uint32_t atomic_add(std::uint32_t* address, std::uint32_t value, Site site);
-std::uint32_t atomic_exchange(std::uint32_t* address, std::uint32_t value, Site site);
-void fence_device(Site site);
 
 [[noreturn]] void trap(const char* reason, Site site);
 

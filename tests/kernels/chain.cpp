@@ -140,6 +140,8 @@ Chain::Run Chain::run(const DeviceInfo& device, const KernelChoice& choose) cons
 
   cudaStream_t stream = nullptr;
   expect_success(api.cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  // Uploads may still be under way, and no stream waits for them.
+  expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   const auto start = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < steps_.size(); ++i)
     expect_success(chosen[i]->launch(steps_[i].problem, operands[i], {stream, &device}), steps_[i].name.c_str());

@@ -103,6 +103,8 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
   leave_out(operands, options.missing);
 
   const Stream stream;
+  // Uploads may still be under way, and this stream does not wait for them.
+  expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   RunResult result;
   result.error = kernel.launch(problem, operands, {stream.get(), &device});
   if (const cudaError_t error = api.cudaStreamSynchronize(stream.get()); error != cudaSuccess)

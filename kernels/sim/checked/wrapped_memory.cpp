@@ -18,22 +18,22 @@ void* __real_memset(void*, int, std::size_t);
 
 void* __wrap_memcpy(void* to, const void* from, std::size_t bytes) {
   if (current) {
-    check_access(from, bytes, Access::read, Origin{__builtin_return_address(0)});
-    check_access(to, bytes, Access::write, Origin{__builtin_return_address(0)});
+    check_access(from, bytes, Access::read, Origin{.pc = __builtin_return_address(0), .library_call = true});
+    check_access(to, bytes, Access::write, Origin{.pc = __builtin_return_address(0), .library_call = true});
   }
   return __real_memcpy(to, from, bytes);
 }
 
 void* __wrap_memmove(void* to, const void* from, std::size_t bytes) {
   if (current) {
-    check_access(from, bytes, Access::read, Origin{__builtin_return_address(0)});
-    check_access(to, bytes, Access::write, Origin{__builtin_return_address(0)});
+    check_access(from, bytes, Access::read, Origin{.pc = __builtin_return_address(0), .library_call = true});
+    check_access(to, bytes, Access::write, Origin{.pc = __builtin_return_address(0), .library_call = true});
   }
   return __real_memmove(to, from, bytes);
 }
 
 void* __wrap_memset(void* to, int value, std::size_t bytes) {
-  if (current) check_access(to, bytes, Access::write, Origin{__builtin_return_address(0)});
+  if (current) check_access(to, bytes, Access::write, Origin{.pc = __builtin_return_address(0), .library_call = true});
   return __real_memset(to, value, bytes);
 }
 }

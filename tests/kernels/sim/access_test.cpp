@@ -119,6 +119,41 @@ TEST_F(AccessTest, Bounds) {
   expect_wrong(ReportKind::out_of_bounds, shared_behind);
 }
 
+// The host's memory.
+
+float* host_values = nullptr;
+RESNET_KERNEL(64, 1) read_host(RESNET_PARAMS(Params) p) {
+  const float* const values = host_values;
+  MISTAKE();
+  p.fresh[thread_index()] = values[thread_index()];
+}
+RESNET_KERNEL(64, 1) write_host(RESNET_PARAMS(Params)) {
+  float* const values = host_values;
+  MISTAKE();
+  values[thread_index()] = 1;
+}
+constexpr float table[4] = {1, 2, 3, 4};
+RESNET_KERNEL(64, 1) reachable(RESNET_PARAMS(Params) p) {
+  float local[5];
+  for (unsigned i = 0; i < 5; ++i) local[i] = table[(thread_index() + i) % 4];
+  host_values[thread_index()] = local[thread_index() % 5];
+  p.fresh[thread_index()] = host_values[thread_index()];
+}
+
+TEST_F(AccessTest, HostMemory) {
+  std::vector<float> heap(64, 1);
+  float stack[64] = {};
+  for (float* const values : {heap.data(), stack}) {
+    host_values = values;
+    expect_wrong(ReportKind::out_of_bounds, read_host);
+    expect_wrong(ReportKind::out_of_bounds, write_host);
+  }
+  void* pinned = nullptr;
+  ASSERT_EQ(cuda_api().cudaMallocHost(&pinned, sizeof stack), cudaSuccess);
+  host_values = static_cast<float*>(pinned);
+  EXPECT_EQ(texts(run(reachable)), "");  // ends with a reset, which frees the pinned memory
+}
+
 // Alignment.
 
 RESNET_KERNEL(64, 1) aligned_word(RESNET_PARAMS(Params) p) {

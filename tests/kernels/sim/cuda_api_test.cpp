@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "device_array.hpp"
@@ -40,6 +41,77 @@ TEST_F(SimTest, ALateStreamRunsWhenSomebodyWaits) {
   ASSERT_EQ(increment(x, 5, stream), cudaSuccess);
   EXPECT_EQ(cuda_api().cudaStreamSynchronize(stream), cudaSuccess);
   EXPECT_EQ(x.values()[3], 11);
+}
+
+TEST_F(SimTest, ALateCopyFromPageableMemoryIsOnlyStaged) {
+  const DeviceArray<int> x(std::vector<int>(32, 1));
+  set_schedule({.streams = StreamPolicy::latest});
+  const Stream stream;
+  std::vector<int> host(32, 40);
+  ASSERT_EQ(cuda_api().cudaMemcpy(x.data(), host.data(), 32 * sizeof(int), cudaMemcpyHostToDevice), cudaSuccess);
+  host.assign(32, 0);
+  ASSERT_EQ(increment(x, 5, stream), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaStreamSynchronize(stream), cudaSuccess);
+  EXPECT_EQ(x.values()[3], 40) << "nothing orders the kernel behind the copy, so it may run before";
+  ASSERT_EQ(cuda_api().cudaMemcpy(x.data(), host.data(), 32 * sizeof(int), cudaMemcpyHostToDevice), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaDeviceSynchronize(), cudaSuccess);
+  ASSERT_EQ(increment(x, 5, stream), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaStreamSynchronize(stream), cudaSuccess);
+  EXPECT_EQ(x.values()[3], 5);
+}
+
+TEST_F(SimTest, ALateCopyFromPinnedMemoryIsComplete) {
+  const DeviceArray<int> x(std::vector<int>(32, 1));
+  set_schedule({.streams = StreamPolicy::latest});
+  const Stream stream;
+  void* memory = nullptr;
+  ASSERT_EQ(cuda_api().cudaMallocHost(&memory, 32 * sizeof(int)), cudaSuccess);
+  auto* const host = static_cast<int*>(memory);
+  std::fill_n(host, 32, 40);
+  ASSERT_EQ(cuda_api().cudaMemcpy(x.data(), host, 32 * sizeof(int), cudaMemcpyHostToDevice), cudaSuccess);
+  ASSERT_EQ(increment(x, 5, stream), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaStreamSynchronize(stream), cudaSuccess);
+  EXPECT_EQ(x.values()[3], 45);
+  EXPECT_EQ(cuda_api().cudaFreeHost(memory), cudaSuccess);
+}
+
+TEST_F(SimTest, ALateCopyInsideADeviceDoesNotMakeTheHostWait) {
+  const DeviceArray<int> x(std::vector<int>(32, 1)), y(std::vector<int>(32, 2));
+  set_schedule({.streams = StreamPolicy::latest});
+  const Stream stream;
+  ASSERT_EQ(cuda_api().cudaMemcpy(x.data(), y.data(), 32 * sizeof(int), cudaMemcpyDeviceToDevice), cudaSuccess);
+  ASSERT_EQ(increment(x, 5, stream), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaStreamSynchronize(stream), cudaSuccess);
+  EXPECT_EQ(x.values()[3], 2) << "nothing orders the kernel behind the copy, so it may run before";
+}
+
+TEST_F(SimTest, DestroyingALateStreamDoesNotWaitForItsWork) {
+  set_schedule({.streams = StreamPolicy::latest});
+  const DeviceArray<int> x(std::vector<int>(32, 1));
+  cudaEvent_t event = nullptr;
+  ASSERT_EQ(cuda_api().cudaEventCreateWithFlags(&event, cudaEventDisableTiming), cudaSuccess);
+  {
+    const Stream stream;
+    ASSERT_EQ(increment(x, 5, stream), cudaSuccess);
+    ASSERT_EQ(cuda_api().cudaEventRecord(event, stream), cudaSuccess);
+    ASSERT_EQ(increment(x, 100, stream), cudaSuccess);
+  }
+  EXPECT_EQ(x.values()[3], 1) << "who frees or reuses the memory now races with the stream's work";
+  EXPECT_EQ(cuda_api().cudaEventSynchronize(event), cudaSuccess);
+  EXPECT_EQ(x.values()[3], 6);
+  EXPECT_EQ(cuda_api().cudaDeviceSynchronize(), cudaSuccess);
+  EXPECT_EQ(x.values()[3], 106);
+  EXPECT_EQ(cuda_api().cudaEventDestroy(event), cudaSuccess);
+}
+
+TEST_F(SimTest, TheLegacyStreamWaitsForADestroyedBlockingStream) {
+  set_schedule({.streams = StreamPolicy::latest});
+  const DeviceArray<int> x(std::vector<int>(32, 1));
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cuda_api().cudaStreamCreateWithFlags(&stream, cudaStreamDefault), cudaSuccess);
+  ASSERT_EQ(increment(x, 5, stream), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaStreamDestroy(stream), cudaSuccess);
+  EXPECT_EQ(x.values()[3], 6);
 }
 
 TEST_F(SimTest, AnEventOrdersLateStreams) {
@@ -114,6 +186,46 @@ TEST_F(SimTest, SynchronizingACaptureEndsIt) {
   EXPECT_EQ(cuda_api().cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
   EXPECT_EQ(cuda_api().cudaMalloc(&memory, 16), cudaSuccess);
   EXPECT_EQ(cuda_api().cudaFree(memory), cudaSuccess);
+}
+
+TEST_F(SimTest, DestroyingACapturingStreamEndsItsCapture) {
+  const DeviceArray<int> x(std::vector<int>(32, 1));
+  const Stream forked;
+  cudaEvent_t fork = nullptr;
+  ASSERT_EQ(cuda_api().cudaEventCreateWithFlags(&fork, cudaEventDisableTiming), cudaSuccess);
+  {
+    const Stream origin;
+    ASSERT_EQ(cuda_api().cudaStreamBeginCapture(origin, cudaStreamCaptureModeGlobal), cudaSuccess);
+    ASSERT_EQ(increment(x, 1, origin), cudaSuccess);
+    ASSERT_EQ(cuda_api().cudaEventRecord(fork, origin), cudaSuccess);
+    ASSERT_EQ(cuda_api().cudaStreamWaitEvent(forked, fork, 0), cudaSuccess);
+  }
+  EXPECT_EQ(cuda_api().cudaDeviceSynchronize(), cudaSuccess);
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusActive;
+  EXPECT_EQ(cuda_api().cudaStreamIsCapturing(forked, &status), cudaSuccess);
+  EXPECT_EQ(status, cudaStreamCaptureStatusNone);
+  EXPECT_EQ(cuda_api().cudaEventSynchronize(fork), cudaSuccess);
+  ASSERT_EQ(increment(x, 5, forked), cudaSuccess);
+  EXPECT_EQ(cuda_api().cudaStreamSynchronize(forked), cudaSuccess);
+  EXPECT_EQ(x.values()[0], 6);
+  EXPECT_EQ(cuda_api().cudaEventDestroy(fork), cudaSuccess);
+}
+
+TEST_F(SimTest, DestroyingAForkedStreamSpoilsTheCapture) {
+  const DeviceArray<int> x(std::vector<int>(32, 1));
+  const Stream origin;
+  cudaEvent_t fork = nullptr;
+  ASSERT_EQ(cuda_api().cudaEventCreateWithFlags(&fork, cudaEventDisableTiming), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaStreamBeginCapture(origin, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaEventRecord(fork, origin), cudaSuccess);
+  {
+    const Stream forked;
+    ASSERT_EQ(cuda_api().cudaStreamWaitEvent(forked, fork, 0), cudaSuccess);
+  }
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cuda_api().cudaStreamEndCapture(origin, &graph), cudaErrorStreamCaptureInvalidated);
+  EXPECT_EQ(x.values()[0], 1);
+  EXPECT_EQ(cuda_api().cudaEventDestroy(fork), cudaSuccess);
 }
 
 TEST_F(SimTest, MemoryEndsWhereTheDeviceSays) {

@@ -22,6 +22,7 @@ class DeviceArray {
   }
   explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
     EXPECT_EQ(cuda_api().cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice), cudaSuccess);
+    EXPECT_EQ(cuda_api().cudaDeviceSynchronize(), cudaSuccess);
   }
   ~DeviceArray() { cuda_api().cudaFree(data_); }
   DeviceArray(const DeviceArray&) = delete;

@@ -1,3 +1,5 @@
+#include <memory>
+
 #include "device_array.hpp"
 #include "kernels/device/memory.hpp"
 #include "kernels/device/mma.hpp"
@@ -87,6 +89,23 @@ TEST_F(FaultTest, NamedBarrierWithoutItsThreads) {
   EXPECT_FAULT(fault_of(named_barrier_short), ReportKind::deadlock, wrong_line);
 }
 
+/// Its consumer waits for one stage less than the producer makes.
+RESNET_KERNEL(64, 1) arrival_left(RESNET_PARAMS(Params)) {
+  if (dev::warp() == 0) {
+    dev::arrive_named(1, 64);
+    wrong_line = __LINE__ + 1;
+    dev::arrive_named(2, 64);
+  } else {
+    dev::sync_named(1, 64);
+  }
+}
+TEST_F(FaultTest, ArrivalThatNobodyWaitsFor) {
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    set_schedule({.seed = seed});
+    EXPECT_FAULT(fault_of(arrival_left), ReportKind::barrier, wrong_line);
+  }
+}
+
 RESNET_KERNEL(64, 1) named_barrier_size(RESNET_PARAMS(Params)) { dev::sync_named(1, dev::warp() == 0 ? 32 : 48); }
 TEST_F(FaultTest, NamedBarrierOfOddSize) { EXPECT_EQ(fault_of(named_barrier_size).kind, ReportKind::barrier); }
 
@@ -108,6 +127,47 @@ TEST_F(FaultTest, MisalignedVector) {
   const Report report = fault_of(misaligned_load);
   EXPECT_FAULT(report, ReportKind::misaligned, wrong_line);
   EXPECT_GE(report.thread, 0);
+}
+
+struct Reach {
+  const float* from;
+  float* to;
+};
+RESNET_KERNEL(32, 1) copy_vector(RESNET_PARAMS(Reach) p) {
+  alignas(16) const float local[4] = {};
+  dev::load16(local);
+  wrong_line = __LINE__ + 1;
+  dev::store16(p.to, dev::load16(p.from));
+}
+alignas(16) constexpr float table[4] = {1, 2, 3, 4};
+TEST_F(FaultTest, HostMemory) {
+  const auto launch = [](const float* from, float* to) {
+    EXPECT_EQ(kernels::launch_kernel("wrong", copy_vector, {.threads = 32}, nullptr, Reach{from, to}), cudaSuccess);
+    return cuda_api().cudaDeviceSynchronize();
+  };
+  struct alignas(16) Vector {
+    float values[4] = {1, 2, 3, 4};
+  };
+  Vector on_stack;
+  const auto on_heap = std::make_unique<Vector>();
+  for (float* const host : {on_stack.values, on_heap->values}) {
+    for (const bool writes : {false, true}) {
+      void* memory = nullptr;
+      ASSERT_EQ(cuda_api().cudaMalloc(&memory, 16), cudaSuccess);
+      auto* const device = static_cast<float*>(memory);
+      EXPECT_EQ(writes ? launch(device, host) : launch(host, device), cudaErrorIllegalAddress);
+      const std::vector<Report> reports = take_reports();
+      ASSERT_EQ(reports.size(), 1u) << texts(reports);
+      EXPECT_FAULT(reports.front(), ReportKind::out_of_bounds, wrong_line);
+      reset();
+      cuda_api().cudaGetLastError();
+    }
+  }
+  void* pinned = nullptr;
+  ASSERT_EQ(cuda_api().cudaMallocHost(&pinned, 16), cudaSuccess);
+  EXPECT_EQ(launch(table, static_cast<float*>(pinned)), cudaSuccess);
+  EXPECT_EQ(static_cast<const float*>(pinned)[3], 4);
+  EXPECT_EQ(cuda_api().cudaFreeHost(pinned), cudaSuccess);
 }
 
 RESNET_KERNEL(64, 1) shared_overflow(RESNET_PARAMS(Params)) {
@@ -168,6 +228,33 @@ TEST_F(FaultTest, AFaultIsStickyUntilReset) {
   reset();
   EXPECT_EQ(cuda_api().cudaGetLastError(), cudaErrorLaunchFailure) << "the last call's error is this thread's";
   EXPECT_EQ(cuda_api().cudaGetLastError(), cudaSuccess);
+}
+
+/// Of the device of an event, not of the current one.
+TEST_F(FaultTest, AnEventHasTheErrorsOfItsDevice) {
+  set_devices({PretendDevice{}, PretendDevice{}});
+  set_schedule({.streams = StreamPolicy::latest});
+  cudaEvent_t events[2] = {};
+  cudaStream_t streams[2] = {};
+  for (const int device : {0, 1}) {
+    ASSERT_EQ(cuda_api().cudaSetDevice(device), cudaSuccess);
+    ASSERT_EQ(cuda_api().cudaStreamCreateWithFlags(&streams[device], cudaStreamNonBlocking), cudaSuccess);
+    ASSERT_EQ(cuda_api().cudaEventCreateWithFlags(&events[device], cudaEventDisableTiming), cudaSuccess);
+    if (device == 1) {
+      ASSERT_EQ(kernels::launch_kernel("wrong", trapping, {.threads = 64}, streams[1], Params{}), cudaSuccess);
+    }
+    ASSERT_EQ(cuda_api().cudaEventRecord(events[device], streams[device]), cudaSuccess);
+  }
+  ASSERT_EQ(cuda_api().cudaSetDevice(0), cudaSuccess);
+  EXPECT_EQ(cuda_api().cudaEventSynchronize(events[1]), cudaErrorLaunchFailure);
+  EXPECT_EQ(cuda_api().cudaEventSynchronize(events[0]), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaSetDevice(1), cudaSuccess);
+  EXPECT_EQ(cuda_api().cudaEventSynchronize(events[0]), cudaSuccess);
+  EXPECT_EQ(cuda_api().cudaEventQuery(events[1]), cudaErrorLaunchFailure);
+  ASSERT_EQ(cuda_api().cudaSetDevice(0), cudaSuccess);
+  EXPECT_EQ(take_reports().size(), 1u);
+  reset();
+  cuda_api().cudaGetLastError();
 }
 
 }  // namespace
