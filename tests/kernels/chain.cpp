@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <stdexcept>
 
 #include "kernels/cuda_api.hpp"
@@ -140,13 +141,15 @@ Chain::Run Chain::run(const DeviceInfo& device, const KernelChoice& choose) cons
 
   cudaStream_t stream = nullptr;
   expect_success(api.cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  // Uploads may still be under way, and no stream waits for them.
+  // Uploads may still be on their way, and the stream does not wait for them.
   expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  const std::clock_t cpu_start = std::clock();
   const auto start = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < steps_.size(); ++i)
     expect_success(chosen[i]->launch(steps_[i].problem, operands[i], {stream, &device}), steps_[i].name.c_str());
   expect_success(api.cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.cpu_seconds = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
   expect_success(api.cudaStreamDestroy(stream), "cudaStreamDestroy");
   for (const std::vector<DeviceBuffer>* buffers : {&constants, &values, &workspaces}) {
     for (const DeviceBuffer& buffer : *buffers) {

@@ -31,7 +31,8 @@ class Chain {
     std::vector<float> y;
     std::vector<std::string> kernels;  ///< per step
     std::vector<std::string> faults;
-    double seconds = 0;  ///< from the first launch until the last one is done
+    double seconds = 0;      ///< from the first launch until the last one is done
+    double cpu_seconds = 0;  ///< of this process, meanwhile
   };
   /// @throws std::runtime_error where a step has no kernel or its launch fails
   Run run(const DeviceInfo& device, const KernelChoice& choose) const;

@@ -52,7 +52,7 @@ std::string judge_equal(const OperandSizes& sizes, const std::vector<double>& ex
          element_text(sizes.y_dims, first, expected, got[first]);
 }
 
-std::string judge_real(const OperandSizes& sizes, const Types& types, std::int64_t length,
+std::string judge_real(const OperandSizes& sizes, bool matrix_unit, std::int64_t length,
                        const std::vector<double>& exact, const std::vector<float>& got) {
   if (sizes.y_type == DType::u8) return judge_equal(sizes, exact, got);
   double error = 0, rounding = 0, norm = 0, worst = -1;
@@ -68,8 +68,7 @@ std::string judge_real(const OperandSizes& sizes, const Types& types, std::int64
   std::ostringstream text;
   text.precision(4);
   if (sizes.y_type == DType::f32) {
-    const bool cuda_cores = types.in == DType::f32 && types.precision == Precision::fp32;
-    const double limit = cuda_cores ? most_fp32_error : most_matrix_unit_error(length);
+    const double limit = matrix_unit ? most_matrix_unit_error(length) : most_fp32_error;
     if (error <= limit * norm) return {};
     text << "relative L2 error " << error / norm << " is over " << limit;
   } else {
@@ -97,7 +96,7 @@ std::string judge(const kernels::Problem& problem, DataKind kind, const ExactRes
   const OperandSizes sizes = operand_sizes(problem);
   const std::vector<float> got = decode(sizes.y_type, result.y);
   if (got.size() != exact.y.size()) return "the reference has another size";
-  std::string wrong = kind == DataKind::real ? judge_real(sizes, types_of(problem), sum_length(problem), exact.y, got)
+  std::string wrong = kind == DataKind::real ? judge_real(sizes, result.matrix_unit, sum_length(problem), exact.y, got)
                                              : judge_equal(sizes, exact.y, got);
   if (wrong.empty() && result.indices != exact.indices) {
     const auto at = std::mismatch(exact.indices.begin(), exact.indices.end(), result.indices.begin());

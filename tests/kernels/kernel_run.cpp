@@ -59,6 +59,11 @@ void leave_out(kernels::Operands& operands, const std::string& name) {
   if (name == "semaphores") operands.semaphores = nullptr;
 }
 
+bool uses_matrix_unit(const kernels::Kernel& kernel) {
+  const auto named = [&](std::string_view text) { return kernel.name.find(text) != std::string_view::npos; };
+  return named("mma") || named("stem");
+}
+
 bool all_are(std::span<const std::byte> bytes, int value) {
   return std::all_of(bytes.begin(), bytes.end(), [&](std::byte b) { return b == static_cast<std::byte>(value); });
 }
@@ -79,8 +84,8 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
   DeviceBuffer second;
   if (!options.residual_in_place) second = input("second", second_bytes, options.offsets.second);
   DeviceBuffer weight = input("weight", packed_weights(kernel, problem, data), options.offsets.weight);
-  DeviceBuffer scale = input("scale", bytes_of(data.scale));
-  DeviceBuffer shift = input("shift", bytes_of(data.shift));
+  DeviceBuffer scale = input("scale", bytes_of(data.scale), options.offsets.scale);
+  DeviceBuffer shift = input("shift", bytes_of(data.shift), options.offsets.shift);
   DeviceBuffer y("y", static_cast<std::size_t>(sizes.y) * size_of(sizes.y_type), options.offsets.y);
   y.fill(prefill);
   if (options.residual_in_place) {
@@ -89,7 +94,8 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
   DeviceBuffer indices("indices", static_cast<std::size_t>(sizes.indices) * sizeof(std::int32_t));
   indices.fill(prefill);
   const bool supported = static_cast<bool>(kernel.supports(problem, device));
-  DeviceBuffer workspace("workspace", supported ? kernel.workspace_bytes(problem, device) : 0);
+  DeviceBuffer workspace("workspace", supported ? kernel.workspace_bytes(problem, device) : 0,
+                         options.offsets.workspace);
   // Under access hooks it stays uninitialised: they tell who reads what nobody wrote.
   if (!has_access_hooks()) workspace.fill(prefill);
   DeviceBuffer semaphores("semaphores", kernels::semaphore_count * sizeof(std::uint32_t));
@@ -102,10 +108,13 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
   operands.workspace = workspace.data(), operands.semaphores = static_cast<std::uint32_t*>(semaphores.data());
   leave_out(operands, options.missing);
 
+  // Uploads may still be on their way, and the stream does not wait for them.
+  expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   const Stream stream;
   // Uploads may still be under way, and this stream does not wait for them.
   expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   RunResult result;
+  result.matrix_unit = uses_matrix_unit(kernel);
   result.error = kernel.launch(problem, operands, {stream.get(), &device});
   if (const cudaError_t error = api.cudaStreamSynchronize(stream.get()); error != cudaSuccess)
     result.faults.push_back(std::string("cudaStreamSynchronize: ") + api.cudaGetErrorString(error));

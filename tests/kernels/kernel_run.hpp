@@ -15,9 +15,9 @@ struct RunOptions {
   int run = 0;  ///< number of the run: decides about schedule and the bytes that outputs start with
   bool truncating_mma = false;
   bool residual_in_place = false;  ///< y is the residual itself
-  /// Bytes by which x, second, weight and y miss their alignment.
+  /// Bytes by which operands miss their alignment.
   struct Offsets {
-    std::size_t x = 0, second = 0, weight = 0, y = 0;
+    std::size_t x = 0, second = 0, weight = 0, scale = 0, shift = 0, y = 0, workspace = 0;
   } offsets;
   /// Operand that is left out: "x", "second", "weight", "scale", "shift", "y", "indices", "workspace", "semaphores".
   std::string missing;
@@ -27,6 +27,7 @@ struct RunResult {
   cudaError_t error = cudaSuccess;  ///< of the launch
   std::vector<std::byte> y;
   std::vector<std::int32_t> indices;
+  bool matrix_unit = false;         ///< whether the kernel multiplies there: decides about its limit of error
   bool untouched = false;           ///< y still holds what it held before
   std::vector<std::string> faults;  ///< canaries, changed inputs, semaphores, reports of the emulator, late errors
 };

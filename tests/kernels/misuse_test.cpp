@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cuda_api.hpp"
@@ -65,12 +66,15 @@ TEST_P(KernelMisuse, LaunchesNothingWithoutAnOperand) {
         {"shift", sizes.shift > 0},
         {"y", true},
         {"indices", sizes.indices > 0},
-        {"workspace", GetParam()->workspace_bytes(sample.problem, *sample.device) > 0}};
+        {"workspace", GetParam()->workspace_bytes(sample.problem, *sample.device) > 0},
+        {"semaphores", GetParam()->workspace_bytes(sample.problem, *sample.device) > 0}};
     for (const auto& [name, needed] : operands) {
       if (!needed) continue;
       RunOptions how;
       how.missing = name;
       const RunResult result = run_kernel(*GetParam(), sample.problem, *sample.device, data, how);
+      // Scratch memory without semaphores is a matter of the kernel.
+      if (how.missing == "semaphores" && result.error == cudaSuccess && !result.untouched) continue;
       EXPECT_EQ(result.error, cudaErrorInvalidValue) << kernels::to_string(sample.problem) << " without " << name;
       EXPECT_TRUE(result.untouched) << kernels::to_string(sample.problem) << " without " << name;
     }
@@ -88,16 +92,21 @@ TEST_P(KernelMisuse, RefusesMisalignedOperandsOrIsRight) {
     struct Operand {
       const char* name;
       std::size_t RunOptions::Offsets::*offset;
-      DType type;
+      std::size_t element;
       bool present;
     };
-    const Operand operands[] = {{"x", &RunOptions::Offsets::x, sizes.x_type, true},
-                                {"second", &RunOptions::Offsets::second, sizes.second_type, sizes.second > 0},
-                                {"weight", &RunOptions::Offsets::weight, sizes.x_type, sizes.weight > 0},
-                                {"y", &RunOptions::Offsets::y, sizes.y_type, true}};
+    constexpr std::size_t word = sizeof(float);
+    const Operand operands[] = {{"x", &RunOptions::Offsets::x, size_of(sizes.x_type), true},
+                                {"second", &RunOptions::Offsets::second, size_of(sizes.second_type), sizes.second > 0},
+                                {"weight", &RunOptions::Offsets::weight, size_of(sizes.x_type), sizes.weight > 0},
+                                {"scale", &RunOptions::Offsets::scale, word, sizes.scale > 0},
+                                {"shift", &RunOptions::Offsets::shift, word, sizes.shift > 0},
+                                {"workspace", &RunOptions::Offsets::workspace, word,
+                                 GetParam()->workspace_bytes(sample.problem, *sample.device) > 0},
+                                {"y", &RunOptions::Offsets::y, size_of(sizes.y_type), true}};
     for (const Operand& operand : operands) {
       for (const std::size_t offset : {2u, 4u, 8u}) {
-        if (!operand.present || offset % size_of(operand.type) != 0) continue;
+        if (!operand.present || offset % operand.element != 0) continue;
         SCOPED_TRACE(case_text(*GetParam(), sample.problem, kind, *sample.device) + ", " + operand.name + " + " +
                      std::to_string(offset));
         RunOptions how;
@@ -145,6 +154,17 @@ TEST_P(KernelMisuse, EstimatesATimeAndAWorkspaceForEveryLayer) {
         }
       }
     }
+  }
+}
+
+TEST(KernelMisuseSamples, HoldASplitReductionOfEveryKernelThatSplits) {
+  for (const char* name : {"conv_mma", "dense_mma", "conv_direct", "dense_direct"}) {
+    const kernels::Kernel* const kernel = kernels::find_kernel(name);
+    ASSERT_TRUE(kernel) << name;
+    const std::vector<Sample> samples = samples_for(*kernel, 1);
+    EXPECT_TRUE(std::any_of(samples.begin(), samples.end(),
+                            [&](const Sample& s) { return kernel->workspace_bytes(s.problem, *s.device) > 0; }))
+        << "no small problem makes " << name << " split its reduction";
   }
 }
 

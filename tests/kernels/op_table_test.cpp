@@ -18,6 +18,7 @@ namespace {
 using OpTable = testing::TestWithParam<const OpDef*>;
 
 constexpr cuda::NodeTypes all_types[] = {{DType::f32, DType::f32, Precision::fp32},
+                                         {DType::f32, DType::f32, Precision::tf32},
                                          {DType::f16, DType::f16, Precision::fp16},
                                          {DType::bf16, DType::bf16, Precision::bf16}};
 
@@ -107,6 +108,17 @@ ExactResult reference_loop(const NodeCase& node, const NodeData& data) {
   return result;
 }
 
+/// tf32 may also be computed in fp32.
+std::vector<ExactResult> reference_loops(const NodeCase& node, const NodeData& data, Precision precision) {
+  std::vector<ExactResult> results{reference_loop(node, data)};
+  if (precision != Precision::tf32 || node.weights.empty() || node.op->weights[0].role != "weight") return results;
+  NodeData rounded_data = data;
+  for (float& value : rounded_data.inputs[0]) value = rounded_to_tf32(value);
+  for (float& value : rounded_data.weights[0]) value = rounded_to_tf32(value);
+  results.push_back(reference_loop(node, rounded_data));
+  return results;
+}
+
 /// Bias and batch norm go into scale and shift, as the weight store evaluates them.
 void fold(HostData& host, const NodeCase& node, const NodeData& data) {
   const auto K = static_cast<std::size_t>(node.output.c);
@@ -154,7 +166,7 @@ TEST_P(OpTable, EntryComputesItsReferenceLoop) {
       const RunResult result = run_kernel(*kernel, problem, device, host);
       ASSERT_EQ(result.error, cudaSuccess);
       for (const std::string& fault : result.faults) ADD_FAILURE() << fault;
-      const std::string wrong = judge(problem, DataKind::real, reference_loop(node, data), result);
+      const std::string wrong = judge(problem, DataKind::real, reference_loops(node, data, types.precision), result);
       if (wrong.find("proves nothing") != std::string::npos) continue;  // a case of few values, others have more
       EXPECT_EQ(wrong, "");
     }

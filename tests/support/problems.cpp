@@ -180,6 +180,28 @@ std::vector<Types> types_for(const kernels::Problem& problem) {
       problem);
 }
 
+std::vector<Types> mixed_types_for(const kernels::Problem& problem) {
+  using enum DType;
+  return std::visit(
+      [](const auto& own) -> std::vector<Types> {
+        if constexpr (requires { own.precision; }) {
+          return {{f32, f16, Precision::fp32},
+                  {f32, bf16, Precision::tf32},
+                  {f16, bf16, Precision::fp16},
+                  {bf16, f16, Precision::bf16}};
+        } else if constexpr (
+            !requires { own.out; } || requires { own.out.dims; }) {
+          return {};
+        } else {
+          return {{f32, f16, Precision::fp32},
+                  {f32, bf16, Precision::fp32},
+                  {f16, bf16, Precision::fp32},
+                  {bf16, f16, Precision::fp32}};
+        }
+      },
+      problem);
+}
+
 std::int64_t work_of(const kernels::Problem& problem) {
   return std::visit(
       [](const auto& own) -> std::int64_t {

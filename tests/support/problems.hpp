@@ -50,6 +50,9 @@ kernels::Problem with_types(const kernels::Problem& problem, const Types& types)
 /// The types for which every problem of this kind must have a kernel.
 std::vector<Types> types_for(const kernels::Problem& problem);
 
+/// Changes of type between input and output that the planner may ask for besides.
+std::vector<Types> mixed_types_for(const kernels::Problem& problem);
+
 /// Multiply-accumulates, or elements moved where there are none.
 std::int64_t work_of(const kernels::Problem& problem);
 

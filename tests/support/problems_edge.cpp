@@ -149,6 +149,22 @@ void grouped(Table& t) {
                                .stride_w = 2,
                                .pads = {1, 1, 1, 1},
                                .groups = 4});
+  // Full strips of 64 channels and more of every group width of the ResNeXts.
+  for (const int width : {4, 8, 16, 32, 64}) {
+    for (const int stride : {1, 2}) {
+      const int groups = std::max(2, 64 / width);
+      t.conv("strip_of_width_" + std::to_string(width) + "_stride_" + std::to_string(stride), {.H = 9,
+                                                                                               .W = 10,
+                                                                                               .C = groups * width,
+                                                                                               .K = groups * width,
+                                                                                               .R = 3,
+                                                                                               .S = 3,
+                                                                                               .stride_h = stride,
+                                                                                               .stride_w = stride,
+                                                                                               .pads = {1, 1, 1, 1},
+                                                                                               .groups = groups});
+    }
+  }
   t.conv("4_groups_1x1", {.H = 5, .W = 5, .C = 64, .K = 32, .groups = 4});
   for (const int C : {1, 8, 31, 32, 33, 72}) {
     t.conv("depthwise_" + std::to_string(C),
