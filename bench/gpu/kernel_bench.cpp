@@ -250,6 +250,7 @@ class Timer {
       operands.semaphores = static_cast<std::uint32_t*>(semaphores_.data());
       check(kernel.launch(problem, operands, {stream_, &device_}), std::string(kernel.name).c_str());
     };
+    check(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // uploads; no stream waits for them
     launch(0);
     check(api.cudaStreamSynchronize(stream_), std::string(kernel.name).c_str());
 
