@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "kernels/sim/block.hpp"
+#include "kernels/sim/fault_guard.hpp"
 #include "kernels/sim/memory.hpp"
 
 namespace resnet::sim {
@@ -44,6 +45,7 @@ cudaError_t run_grid(const Launch& launch) {
   first_error = cudaSuccess;
   block.start_grid(launch);
   running_block = &block;
+  const FaultGuard guard;
   const std::size_t blocks = static_cast<std::size_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
   std::vector<std::size_t> order(blocks);
   std::iota(order.begin(), order.end(), std::size_t{0});

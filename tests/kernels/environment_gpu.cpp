@@ -54,6 +54,8 @@ std::vector<std::string> take_reports() {
   return {cuda_api().cudaGetErrorString(error)};
 }
 
+void recover_devices() {}
+
 bool is_emulator() { return false; }
 bool has_access_hooks() { return false; }
 int host_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }

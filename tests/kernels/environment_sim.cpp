@@ -74,6 +74,8 @@ std::vector<std::string> take_reports() {
   return texts;
 }
 
+void recover_devices() { sim::reset(); }
+
 bool is_emulator() { return true; }
 bool has_access_hooks() { return RESNET_ACCESS_HOOKS != 0; }
 int host_threads() { return 1; }  // ctest runs one shard per core

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 #include <sstream>
+#include <stdexcept>
 
 #include "kernels/cuda_api.hpp"
 #include "kernels/device_buffer.hpp"
@@ -116,8 +117,13 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
   RunResult result;
   result.matrix_unit = uses_matrix_unit(kernel);
   result.error = kernel.launch(problem, operands, {stream.get(), &device});
-  if (const cudaError_t error = api.cudaStreamSynchronize(stream.get()); error != cudaSuccess)
-    result.faults.push_back(std::string("cudaStreamSynchronize: ") + api.cudaGetErrorString(error));
+  if (const cudaError_t error = api.cudaStreamSynchronize(stream.get()); error != cudaSuccess) {
+    // Nothing works on the device any more, so that there is no result to judge.
+    std::string text = std::string("cudaStreamSynchronize: ") + api.cudaGetErrorString(error);
+    for (const std::string& report : take_reports()) text += "\n" + report;
+    recover_devices();
+    throw std::runtime_error(text);
+  }
   for (const DeviceBuffer* buffer : {&x, &second, &weight, &scale, &shift, &y, &indices, &workspace, &semaphores}) {
     if (std::string damage = buffer->check(); !damage.empty()) result.faults.push_back(std::move(damage));
   }

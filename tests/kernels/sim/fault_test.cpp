@@ -215,6 +215,31 @@ TEST_F(FaultTest, WhatTheDeviceLacks) {
   EXPECT_FAULT(fault_of(bf16_product, 32), ReportKind::unsupported, wrong_line);
 }
 
+RESNET_KERNEL(64, 1) wild_write(RESNET_PARAMS(Params) p) {
+  if (dev::thread_index() == 9) p.x[1 << 24] = 1;
+}
+TEST_F(FaultTest, WriteWhereNoMemoryIs) {
+  for (int i = 0; i < 2; ++i) {
+    const Report report = fault_of(wild_write);
+    EXPECT_EQ(report.kind, ReportKind::out_of_bounds);
+    EXPECT_EQ(report.thread, 9);
+  }
+}
+
+int descend(int depth) {
+  volatile char frame[4096];
+  frame[0] = static_cast<char>(depth);
+  return depth == 0 ? 0 : descend(depth - 1) + frame[0];
+}
+RESNET_KERNEL(64, 1) deep_recursion(RESNET_PARAMS(Params) p) { p.x[0] = static_cast<float>(descend(1000)); }
+TEST_F(FaultTest, StackThatIsTooSmall) {
+  for (int i = 0; i < 2; ++i) {
+    const Report report = fault_of(deep_recursion);
+    EXPECT_EQ(report.kind, ReportKind::out_of_bounds);
+    EXPECT_NE(report.message.find("stack"), std::string::npos) << report.message;
+  }
+}
+
 TEST_F(FaultTest, AFaultIsStickyUntilReset) {
   void* memory = nullptr;
   ASSERT_EQ(cuda_api().cudaMalloc(&memory, 1024), cudaSuccess);
