@@ -7,7 +7,7 @@
 //
 // More rows: the layer is a 1x1 convolution of N images of one position, and conv_direct makes it.
 //
-// Budget: dense_direct_kernel 80 registers
+// Budget: dense_direct_kernel 96 registers
 #include "base/checked.hpp"
 #include "kernels/as_conv.hpp"
 #include "kernels/device/thread.hpp"
@@ -54,7 +54,7 @@ RESNET_DEVICE Piece<T, count> load_piece(const T* row, std::int64_t c, std::int6
 }
 
 template <class T, int rows, bool vectors>
-RESNET_KERNEL(threads, 3)
+RESNET_KERNEL(threads, 2)
 dense_direct_kernel(RESNET_PARAMS(Params) p) {
   constexpr int step = vectors ? 16 / static_cast<int>(sizeof(T)) : 1;
   const std::int64_t block = dev::block_index().x;
