@@ -275,7 +275,9 @@ double model_us(const ConvProblem& p, const DeviceInfo& device, const TileFacts&
     const double partial_bytes = static_cast<double>(tile.block_m) * tile.block_n * 4 * (choice.splits + 1);
     us += handover_us + partial_bytes / (port_bytes_per_clock * clock_per_us);
   }
-  return launch_us + std::max(us, least_bytes(p) / bytes_per_us(device));
+  // Memory idles while a block that is alone on its multiprocessor waits for its first stage.
+  const double idle_us = waves > 1 ? waves * fill_us / resident : 0;
+  return launch_us + std::max(us, least_bytes(p) / bytes_per_us(device) + idle_us);
 }
 
 Support supports(const ConvProblem& p, const DeviceInfo& device) {
