@@ -36,8 +36,8 @@ void use_schedule(int run, bool truncating_mma);
 /// Faults that the emulator saw since the last call.
 std::vector<std::string> take_reports();
 
-/// Makes devices usable again after a fault of a kernel; what was allocated is gone. A GPU stays as it is.
-void recover_devices();
+/// After a failed test, when nothing of it is left: clears errors that would fail all later calls, where that can be.
+void recover();
 
 bool is_emulator();
 /// Every access to device memory is checked against its allocation, so canaries would only hide faults.

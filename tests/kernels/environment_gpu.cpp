@@ -54,7 +54,7 @@ std::vector<std::string> take_reports() {
   return {cuda_api().cudaGetErrorString(error)};
 }
 
-void recover_devices() {}
+void recover() { cuda_api().cudaGetLastError(); }  // a sticky error ends the process's CUDA
 
 bool is_emulator() { return false; }
 bool has_access_hooks() { return false; }

@@ -74,7 +74,7 @@ std::vector<std::string> take_reports() {
   return texts;
 }
 
-void recover_devices() { sim::reset(); }
+void recover() { sim::reset(); }
 
 bool is_emulator() { return true; }
 bool has_access_hooks() { return RESNET_ACCESS_HOOKS != 0; }

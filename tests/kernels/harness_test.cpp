@@ -110,8 +110,8 @@ TEST(Harness, SeesALaunchOnAnotherStream) {
   kernel.supports = [](const kernels::Problem&, const DeviceInfo&) { return Support::yes(); };
   kernel.workspace_bytes = [](const kernels::Problem&, const DeviceInfo&) { return std::size_t{0}; };
   kernel.launch = [](const kernels::Problem&, const kernels::Operands& operands, const kernels::LaunchTarget&) {
-    static cudaStream_t other = nullptr;
-    if (!other) cuda_api().cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);
+    cudaStream_t other = nullptr;
+    cuda_api().cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);
     return copy(operands, other);
   };
   const kernels::Problem problem = copy_problem();

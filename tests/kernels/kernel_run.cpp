@@ -112,8 +112,6 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
   // Uploads may still be on their way, and the stream does not wait for them.
   expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   const Stream stream;
-  // Uploads may still be under way, and this stream does not wait for them.
-  expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   RunResult result;
   result.matrix_unit = uses_matrix_unit(kernel);
   result.error = kernel.launch(problem, operands, {stream.get(), &device});
@@ -121,7 +119,6 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
     // Nothing works on the device any more, so that there is no result to judge.
     std::string text = std::string("cudaStreamSynchronize: ") + api.cudaGetErrorString(error);
     for (const std::string& report : take_reports()) text += "\n" + report;
-    recover_devices();
     throw std::runtime_error(text);
   }
   for (const DeviceBuffer* buffer : {&x, &second, &weight, &scale, &shift, &y, &indices, &workspace, &semaphores}) {
