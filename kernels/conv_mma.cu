@@ -302,7 +302,10 @@ Support supports(const ConvProblem& p, const DeviceInfo& device) {
     return Support::no("a filter must be below 2^31 elements, all of them below 2^35 bytes");
   if (ceil_div(p.N * p.P * p.Q, 32) * ceil_div(p.K, 64) >= limit)
     return Support::no("the output must be below 2^31 tiles of 32x64");
-  if (!conv_mma_choice(p, device).ok()) return Support::no("no tile fits the shared memory of a block");
+  const auto fits = [&](const TileFacts& tile) {
+    return static_cast<std::size_t>(tile.shared_bytes) <= device.shared_bytes_per_block;
+  };
+  if (std::none_of(tiles.begin(), tiles.end(), fits)) return Support::no("no tile fits the shared memory of a block");
   return Support::yes();
 }
 

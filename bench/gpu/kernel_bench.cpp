@@ -34,6 +34,7 @@ constexpr const char* usage_text = R"(Usage: kernel_bench [OPTION]...
   --size N            height and width of the input (default 224)
   --kernel TEXT       only kernels whose name contains it
   --rounds N          rounds per kernel, the median counts (default 7)
+  --calls N           launches per round (default: what fills 3 ms by the paper model, 4 to 200)
   --out FILE          JSON
   --paper             no GPU: the kernel that selection takes for each layer of an H200, and its paper model of the time
 )";
@@ -43,7 +44,7 @@ struct Options {
   std::vector<std::int64_t> batches = {1, 32, 256};
   std::vector<Precision> precisions = {Precision::bf16};
   std::int64_t size = 224;
-  int rounds = 7;
+  int rounds = 7, calls = 0;
   bool paper = false;
 };
 
@@ -92,6 +93,8 @@ Options parse(int argc, char** argv) {
       options.out = value;
     } else if (option == "--size") {
       options.size = positive(value, option);
+    } else if (option == "--calls") {
+      options.calls = static_cast<int>(positive(value, option));
     } else if (option == "--rounds") {
       options.rounds = static_cast<int>(positive(value, option));
     } else if (option == "--batch") {
@@ -239,7 +242,8 @@ class Timer {
     static_cast<void>(cuda_api().cudaStreamDestroy(stream_));
   }
 
-  Times time(const kernels::Kernel& kernel, const kernels::Problem& problem, const OperandSets& sets, int rounds) {
+  Times time(const kernels::Kernel& kernel, const kernels::Problem& problem, const OperandSets& sets,
+             const Options& options) {
     const CudaApi& api = cuda_api();
     const Memory workspace(kernel.workspace_bytes(problem, device_));
     const Memory weights = packed_weights(kernel, problem, sets.weights());
@@ -255,7 +259,8 @@ class Timer {
     check(api.cudaStreamSynchronize(stream_), std::string(kernel.name).c_str());
 
     const double estimate = kernel.estimate_us(problem, device_);
-    const int calls = std::clamp(static_cast<int>(3000 / std::max(estimate, 1.0)), 4, 200);
+    const int calls =
+        options.calls > 0 ? options.calls : std::clamp(static_cast<int>(3000 / std::max(estimate, 1.0)), 4, 200);
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
     check(api.cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
@@ -268,7 +273,7 @@ class Timer {
     check(api.cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
     check(api.cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
     std::vector<double> times;
-    for (int round = -1; round < rounds; ++round) {  // round -1 warms up
+    for (int round = -1; round < options.rounds; ++round) {  // round -1 warms up
       check(api.cudaEventRecord(begin_, stream_), "cudaEventRecord");
       check(api.cudaGraphLaunch(executable, stream_), "cudaGraphLaunch");
       check(api.cudaEventRecord(end_, stream_), "cudaEventRecord");
@@ -376,7 +381,7 @@ Json time_layer(const Distinct& layer, std::int64_t batch, Precision precision, 
     if (!support) continue;
     Times times;
     try {
-      times = timer.time(*kernel, layer.problem, sets, options.rounds);
+      times = timer.time(*kernel, layer.problem, sets, options);
     } catch (const std::exception& error) {
       std::fprintf(stderr, "kernel_bench: %s: %s\n", kernels::to_string(layer.problem).c_str(), error.what());
       rows.push_back(Json::Object{{"name", std::string(kernel->name)}, {"error", std::string(error.what())}});
