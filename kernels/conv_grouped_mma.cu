@@ -17,7 +17,8 @@
 // Shared memory: filter R S x strip x bundle, halo positions x 128 bytes, both swizzled; the stores turn their rows
 // around in the halo's memory. 3x3 of width 4 ... 16, stride 1, 16 bit: 18 + 23 KB; stride 2, 4x16: 18 + 38 KB.
 //
-// Needed by ResNeXt.
+// Needed by ResNeXt; and by the 3x3 layers of 64 channels of every ResNet at larger batches, as one group: conv_mma
+// would read their input nine times through L2, which bounds it there.
 
 #include <algorithm>
 #include <cstring>
@@ -321,10 +322,12 @@ Tile choose_tile(const ConvProblem& p, const DeviceInfo& device) {
 Support supports(const ConvProblem& p, const DeviceInfo& device) {
   constexpr std::int64_t limit = std::int64_t{1} << 29, filter_limit = 1 << 10;
   if (Support operands = mma_operands(p.precision, p.in, p.out, device); !operands) return operands;
-  if (p.groups < 2) return Support::no("groups must be at least 2, is " + std::to_string(p.groups));
+  const std::int64_t widest = strip_of(p);
+  if (p.groups < 2 && (p.C != widest || widest != 64))
+    return Support::no("groups must be at least 2, or 1 of 64 channels with 16-bit operands");
   if (p.C != p.K)
     return Support::no("C and K must be equal, are " + std::to_string(p.C) + " and " + std::to_string(p.K));
-  const std::int64_t width = p.C / p.groups, widest = strip_of(p);
+  const std::int64_t width = p.C / p.groups;
   if (16 % width != 0 && (width > widest || (width != 32 && width != 64)))
     return Support::no("the width of a group must divide 16 or be 32 or, with 16-bit operands, 64, is " +
                        std::to_string(width));
@@ -350,9 +353,13 @@ Support supports(const ConvProblem& p, const DeviceInfo& device) {
 double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
   const Tile tile = choose_tile(p, device);
   const double strips = static_cast<double>(ceil_div(p.C, strip_of(p)));
-  const double macs = static_cast<double>(16 * warps * tile.row_tiles * p.R * p.S * strip_of(p) * bundle_of(p));
+  const double bundle = static_cast<double>(bundle_of(p)), rows = 16.0 * tile.row_tiles;
+  const double macs = rows * warps * static_cast<double>(p.R * p.S * strip_of(p)) * bundle;
+  // What the operands' way through shared memory (128 bytes per clock) leaves of the matrix unit's rate.
+  const double f16_rate = macs_per_us(device, Precision::fp16) / std::max(device.multiprocessors, 1) / 1700;
+  const double efficiency = std::min(0.6, 0.9 * 128 / ((2 / rows + 2 / bundle) * f16_rate));
   return tiled_us(device, p.precision, static_cast<double>(tile.tiles) * strips, macs, resident_blocks(tile, device.sm),
-                  0.45, least_bytes(p));
+                  efficiency, least_bytes(p));
 }
 
 template <class Shape>

@@ -53,7 +53,7 @@ std::vector<Refusal> convolutions() {
       {"conv_stem", bf(changed(stem, [](ConvProblem& p) { p.stride_h = 1, p.P = 8; })), "stride must be 2"},
       {"conv_stem", bf(changed(stem, [](ConvProblem& p) { p.R = 5, p.P = 5; })), "7x7 or 3x3"},
       {"conv_stem", bf(changed(stem, [](ConvProblem& p) { p.dilation_w = 2, p.Q = 1; })), "dilation must be 1"},
-      {"conv_grouped_mma", bf(c3), "groups must be at least 2, is 1"},
+      {"conv_grouped_mma", bf(changed(c3, [](ConvProblem& p) { p.C = p.K = 128; })), "groups must be at least 2"},
       {"conv_grouped_mma", grouped, "fp32"},
       {"conv_grouped_mma", bf(changed(grouped, [](ConvProblem& p) { p.K = 32; })), "C and K must be equal"},
       {"conv_grouped_mma", bf(changed(grouped, [](ConvProblem& p) { p.C = p.K = 48; })),
