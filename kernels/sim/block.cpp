@@ -333,8 +333,8 @@ void* Block::shared_allocate(std::size_t bytes, std::size_t alignment, Site site
 }
 
 void Block::check_pending_sources(const void* address, std::size_t bytes, const Origin& origin) {
-  if (pending_copies_ == 0) return;
   const auto first = reinterpret_cast<std::uintptr_t>(address);
+  if (pending_copies_ == 0 || first >= end_source_ || first + bytes <= first_source_) return;
   for (unsigned i = 0; i < threads_; ++i) {
     const Fiber& fiber = fibers_[i];
     for (std::size_t j = fiber.first_copy; j < fiber.copies.size(); ++j) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -62,7 +63,13 @@ class Block {
   void atomic(const void* address) { clocks_.atomic(address, current->thread); }
 
   /// Copies that threads have issued and not waited for.
-  void change_pending_copies(int by) { pending_copies_ += by; }
+  void add_pending_copy(const void* source, std::size_t bytes) {
+    const auto first = reinterpret_cast<std::uintptr_t>(source);
+    if (pending_copies_++ == 0) first_source_ = UINTPTR_MAX, end_source_ = 0;
+    first_source_ = std::min(first_source_, first);
+    end_source_ = std::max(end_source_, first + bytes);
+  }
+  void remove_pending_copy() { --pending_copies_; }
   /// Reports a write to what such a copy reads.
   void check_pending_sources(const void* address, std::size_t bytes, const Origin& origin);
 
@@ -114,6 +121,7 @@ class Block {
   bool failed_ = false, checked_ = false;
   Clocks clocks_;
   int pending_copies_ = 0;
+  std::uintptr_t first_source_ = 0, end_source_ = 0;  ///< bounds of what they read
   std::array<std::uint16_t, max_threads> ready_ = {};
   unsigned ready_count_ = 0;
   std::array<Barrier, 16> barriers_;

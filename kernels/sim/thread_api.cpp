@@ -142,7 +142,7 @@ void finish(PendingCopy& copy) {
   land(copy);
   if (!running_block->checked()) return;
   check_copy_end(copy.shared, copy.global, copy.bytes, copy.source_bytes);
-  running_block->change_pending_copies(-1);
+  running_block->remove_pending_copy();
 }
 
 }  // namespace
@@ -258,7 +258,7 @@ void cp_async(void* shared, const void* global, int bytes, int source_bytes, Sit
                    (launch.schedule.copies == CopyPolicy::random && (running_block->random().next() & 1u) != 0);
   if (running_block->checked()) {
     check_copy_begin(shared, global, static_cast<std::size_t>(bytes), static_cast<std::size_t>(source_bytes), site);
-    running_block->change_pending_copies(1);
+    running_block->add_pending_copy(global, static_cast<std::size_t>(source_bytes));
   }
   if (now) {
     land(me.copies.back());
