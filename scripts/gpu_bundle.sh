@@ -32,7 +32,7 @@ done
 
 [ "$install" = 0 ] || install_packages "${packages_build[@]}" "${packages_test[@]}"
 if ! find_cuda_toolkit "$install"; then
-  echo "no CUDA toolkit 12 or newer; put its nvcc into PATH, or run without --no-install" >&2
+  echo "no CUDA toolkit 12.4 or newer; put its nvcc into PATH, or run without --no-install" >&2
   exit 1
 fi
 

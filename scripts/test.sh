@@ -104,8 +104,8 @@ esac
 # The kernels as GPUs get them: registers, spills, and the folder that a machine with a GPU runs.
 cuda_stage() {
   if ! find_cuda_toolkit "$install"; then
-    [ "$install" = 0 ] || { echo "no CUDA toolkit 12 or newer, and its wheels could not be installed" >&2; return 1; }
-    echo "skipped: no CUDA toolkit 12 or newer, and --no-install forbids fetching one"
+    [ "$install" = 0 ] || { echo "no CUDA toolkit 12.4 or newer, and its wheels could not be installed" >&2; return 1; }
+    echo "skipped: no CUDA toolkit 12.4 or newer, and --no-install forbids fetching one"
     return
   fi
   scripts/gpu_bundle.sh --no-install
@@ -131,8 +131,8 @@ tsan_stage() {
 # Kernels that no machine here can run must at least assemble within their budgets.
 all_architectures_stage() {
   if ! find_cuda_toolkit "$install"; then
-    [ "$install" = 0 ] || { echo "no CUDA toolkit 12 or newer, and its wheels could not be installed" >&2; return 1; }
-    echo "skipped: no CUDA toolkit 12 or newer, and --no-install forbids fetching one"
+    [ "$install" = 0 ] || { echo "no CUDA toolkit 12.4 or newer, and its wheels could not be installed" >&2; return 1; }
+    echo "skipped: no CUDA toolkit 12.4 or newer, and --no-install forbids fetching one"
     return
   fi
   configure_and_build cuda build-cuda-all -DCUDAToolkit_ROOT="$cuda_root" \
