@@ -32,6 +32,24 @@
 #define RESNET_ON_GPU 0
 #endif
 
+namespace resnet::dev {
+
+/// Blocks per multiprocessor to compile for: fewer on sm_100 and newer, where ptxas needs more registers for some
+/// texts.
+constexpr int blocks_by_target(int blocks, [[maybe_unused]] int blocks_from_sm_100) {
+#if RESNET_ON_GPU
+#if __CUDA_ARCH__ >= 1000
+  return blocks_from_sm_100;
+#else
+  return blocks;
+#endif
+#else
+  return blocks;
+#endif
+}
+
+}  // namespace resnet::dev
+
 #if !defined(__CUDACC__)
 #include "kernels/sim/thread_api.hpp"
 #define RESNET_SITE_ONLY ::resnet::sim::Site site = ::resnet::sim::Site::here()
