@@ -20,6 +20,7 @@
 #include "kernels/estimate.hpp"
 #include "kernels/host_data.hpp"
 #include "kernels/kernel.hpp"
+#include "kernels/query_device.hpp"
 #include "support/fused_network.hpp"
 #include "support/problems.hpp"
 
@@ -122,19 +123,8 @@ Types types_of(Precision precision) {
 }
 
 DeviceInfo current_device() {
-  cudaDeviceProp properties = {};
-  check(cuda_api().cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   DeviceInfo info;
-  info.kind = DeviceKind::cuda;
-  info.name = properties.name;
-  info.sm = properties.major * 10 + properties.minor;
-  info.multiprocessors = properties.multiProcessorCount;
-  info.memory_bytes = properties.totalGlobalMem;
-  info.shared_bytes_per_block = properties.sharedMemPerBlockOptin;
-  int clock_khz = 0, bus_bits = 0;
-  check(cuda_api().cudaDeviceGetAttribute(&clock_khz, cudaDevAttrMemoryClockRate, 0), "cudaDeviceGetAttribute");
-  check(cuda_api().cudaDeviceGetAttribute(&bus_bits, cudaDevAttrGlobalMemoryBusWidth, 0), "cudaDeviceGetAttribute");
-  info.memory_gb_per_s = 2.0 * clock_khz * (bus_bits / 8) / 1e6;
+  check(kernels::query_device(0, info), "reading the properties of device 0");
   return info;
 }
 
@@ -371,9 +361,7 @@ double macs_of(const kernels::Problem& problem) {
 
 Json time_layer(const Distinct& layer, std::int64_t batch, Precision precision, const DeviceInfo& device, Timer& timer,
                 const Options& options) {
-  cudaDeviceProp properties = {};
-  check(cuda_api().cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-  const OperandSets sets(layer.problem, static_cast<std::size_t>(properties.l2CacheSize));
+  const OperandSets sets(layer.problem, device.l2_bytes);
   Json::Array rows;
   for (const kernels::Kernel* kernel : kernels::catalog()) {
     if (kernel->name.find(options.kernel) == std::string_view::npos) continue;

@@ -3,29 +3,16 @@
 
 #include "kernels/cuda_api.hpp"
 #include "kernels/environment.hpp"
+#include "kernels/query_device.hpp"
 
 namespace resnet::test {
 namespace {
 
-int attribute(cudaDeviceAttr name, int device) {
-  int value = 0;
-  cuda_api().cudaDeviceGetAttribute(&value, name, device);
-  return value;
-}
-
 std::vector<DeviceInfo> find_devices() {
   int count = 0;
   if (cuda_api().cudaGetDeviceCount(&count) != cudaSuccess || count == 0) return {};
-  cudaDeviceProp properties;
-  if (cuda_api().cudaGetDeviceProperties(&properties, 0) != cudaSuccess) return {};
   DeviceInfo info;
-  info.kind = DeviceKind::cuda, info.index = 0, info.name = properties.name;
-  info.sm = 10 * properties.major + properties.minor, info.multiprocessors = properties.multiProcessorCount;
-  info.memory_bytes = properties.totalGlobalMem, info.shared_bytes_per_block = properties.sharedMemPerBlockOptin;
-  info.l2_bytes = static_cast<std::size_t>(properties.l2CacheSize);
-  // Both edges of the clock, bits to bytes.
-  info.memory_gb_per_s =
-      2e-6 * attribute(cudaDevAttrMemoryClockRate, 0) / 8 * attribute(cudaDevAttrGlobalMemoryBusWidth, 0);
+  if (kernels::query_device(0, info) != cudaSuccess) return {};
   // As if it had one multiprocessor: blocks of kernels that loop come round more than once.
   DeviceInfo slice = info;
   slice.name += " as one multiprocessor", slice.multiprocessors = 1;
