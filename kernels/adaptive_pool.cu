@@ -8,6 +8,7 @@
 // Shared memory: the slices' sums, [slices][items][8] f32, 8 KB. They are added pairwise, always in the same order.
 //
 // Budget: adaptive_pool_kernel 80 registers
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
@@ -124,7 +125,7 @@ cudaError_t launch(const AdaptivePoolProblem& problem, const Operands& operands,
   p.x = operands.x;
   p.y = operands.y;
   p.H = problem.H, p.W = problem.W, p.C = problem.C, p.P = problem.P, p.Q = problem.Q;
-  const std::int64_t chunks = (problem.C + count - 1) / count;
+  const std::int64_t chunks = div_up(problem.C, count);
   p.items = problem.N * problem.P * problem.Q * chunks;
   p.by_chunks = dev::WideDivider(chunks);
   p.by_Q = dev::WideDivider(problem.Q);
@@ -134,7 +135,7 @@ cudaError_t launch(const AdaptivePoolProblem& problem, const Operands& operands,
   p.x_vectors = is_aligned(operands.x, 16);
   p.y_vectors = is_aligned(operands.y, 16);
   // Two positions per slice at least.
-  const std::int64_t bin = ((problem.H + problem.P - 1) / problem.P) * ((problem.W + problem.Q - 1) / problem.Q);
+  const std::int64_t bin = div_up(problem.H, problem.P) * div_up(problem.W, problem.Q);
   p.slices = 1;
   while (p.slices < 32 && p.slices * 4 <= bin) p.slices *= 2;
   p.block_items = threads / p.slices;

@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -288,12 +289,12 @@ Tile make_tile(const ConvProblem& p, int row_tiles, int tile_q_bits) {
   tile.tile_q_bits = tile_q_bits;
   const std::int64_t tile_q = std::int64_t{1} << tile_q_bits, tile_p = 16 * warps * row_tiles / tile_q;
   tile.tile_p = static_cast<int>(tile_p);
-  tile.tiles = p.N * ceil_div(p.P, tile_p) * ceil_div(p.Q, tile_q);
+  tile.tiles = p.N * div_up(p.P, tile_p) * div_up(p.Q, tile_q);
   tile.halo_height = (tile_p - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1;
   tile.halo_width = (tile_q - 1) * p.stride_w + (p.S - 1) * p.dilation_w + 1;
   tile.filter_bytes = p.R * p.S * strip_of(p) * bundle_of(p) * static_cast<std::int64_t>(size_of(p.in));
   const std::int64_t store_bytes = 16 * warps * strip_of(p) * 4;
-  tile.halo_bytes = std::max(ceil_div(tile.halo_height * tile.halo_width * position_bytes, page) * page, store_bytes);
+  tile.halo_bytes = std::max(div_up(tile.halo_height * tile.halo_width * position_bytes, page) * page, store_bytes);
   return tile;
 }
 
@@ -342,17 +343,17 @@ Support supports(const ConvProblem& p, const DeviceInfo& device) {
   }
   if (p.P * p.stride_h >= limit || p.Q * p.stride_w >= limit)
     return Support::no("the input that the filter visits must be below 2^29 on a side");
-  if (ceil_div(p.C, widest) > 65535) return Support::no("C must be at most 65535 strips of 128 bytes");
+  if (div_up(p.C, widest) > 65535) return Support::no("C must be at most 65535 strips of 128 bytes");
   const Tile tile = choose_tile(p, device);
   if (tile.tiles == 0) return Support::no("filter and input of a tile do not fit the shared memory of a block");
-  if (p.N >= limit || p.N * ceil_div(p.P, 4) >= limit || tile.tiles >= limit)
+  if (p.N >= limit || p.N * div_up(p.P, 4) >= limit || tile.tiles >= limit)
     return Support::no("the output must be below 2^29 tiles");
   return Support::yes();
 }
 
 double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
   const Tile tile = choose_tile(p, device);
-  const double strips = static_cast<double>(ceil_div(p.C, strip_of(p)));
+  const double strips = static_cast<double>(div_up(p.C, strip_of(p)));
   const double bundle = static_cast<double>(bundle_of(p)), rows = 16.0 * tile.row_tiles;
   const double macs = rows * warps * static_cast<double>(p.R * p.S * strip_of(p)) * bundle;
   // What the operands' way through shared memory (128 bytes per clock) leaves of the matrix unit's rate.
@@ -364,7 +365,7 @@ double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
 
 template <class Shape>
 cudaError_t launch_shape(const Params& params, const ConvProblem& p, const Tile& tile, const LaunchTarget& target) {
-  const auto strips = static_cast<unsigned>(ceil_div(p.C, Shape::strip));
+  const auto strips = static_cast<unsigned>(div_up(p.C, Shape::strip));
   // Twice as many as fit at once, whether one, two or three fit: late blocks even out the early ones.
   const auto grid = static_cast<unsigned>(std::max(target.device->multiprocessors, 1) * 6);
   LaunchShape shape;
@@ -426,8 +427,8 @@ cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchT
   params.filter_bytes = static_cast<unsigned>(tile.filter_bytes);
   params.halo_bytes = static_cast<unsigned>(tile.halo_bytes);
   const std::int64_t tile_q = std::int64_t{1} << tile.tile_q_bits;
-  params.tiles_per_image = dev::Divider(ceil_div(p.P, tile.tile_p) * ceil_div(p.Q, tile_q));
-  params.tiles_per_row = dev::Divider(ceil_div(p.Q, tile_q));
+  params.tiles_per_image = dev::Divider(div_up(p.P, tile.tile_p) * div_up(p.Q, tile_q));
+  params.tiles_per_row = dev::Divider(div_up(p.Q, tile_q));
   params.by_halo_width = dev::Divider(tile.halo_width);
   switch (p.precision) {
     case Precision::fp16:
@@ -442,7 +443,7 @@ cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchT
 std::size_t packed_bytes(const Problem& problem) {
   const auto* const p = std::get_if<ConvProblem>(&problem);
   if (!p) return 0;
-  const std::int64_t channels = ceil_div(p->C, strip_of(*p)) * strip_of(*p);
+  const std::int64_t channels = div_up(p->C, strip_of(*p)) * strip_of(*p);
   return static_cast<std::size_t>(channels * p->R * p->S * bundle_of(*p)) * size_of(p->in);
 }
 
@@ -450,7 +451,7 @@ std::size_t packed_bytes(const Problem& problem) {
 void pack(const Problem& problem, std::span<const float> values, std::byte* out) {
   const auto& p = std::get<ConvProblem>(problem);
   std::memset(out, 0, packed_bytes(problem));
-  std::vector<std::byte> plain(mma_weight_bytes(problem));
+  std::vector<std::byte> plain(plain_bytes(problem));
   pack_mma_weights(problem, values, plain.data());
   const std::int64_t width = p.C / p.groups, bundle = bundle_of(p), strip = strip_of(p), taps = p.R * p.S;
   const std::size_t element = size_of(p.in), row_bytes = static_cast<std::size_t>(width) * element;

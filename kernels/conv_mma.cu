@@ -37,6 +37,7 @@
 #include <cmath>
 #include <string>
 
+#include "base/checked.hpp"
 #include "kernels/conv_mma.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
@@ -300,7 +301,7 @@ Support supports(const ConvProblem& p, const DeviceInfo& device) {
   if (p.N * (p.H * p.W * p.C / chunk) >= limit) return Support::no("x must be below 2^35 bytes");
   if (p.R * p.S * p.C >= limit || p.K * (p.R * p.S * p.C / chunk) >= limit)
     return Support::no("a filter must be below 2^31 elements, all of them below 2^35 bytes");
-  if (ceil_div(p.N * p.P * p.Q, 32) * ceil_div(p.K, 64) >= limit)
+  if (div_up(p.N * p.P * p.Q, 32) * div_up(p.K, 64) >= limit)
     return Support::no("the output must be below 2^31 tiles of 32x64");
   const auto fits = [&](const TileFacts& tile) {
     return static_cast<std::size_t>(tile.shared_bytes) <= device.shared_bytes_per_block;
@@ -372,12 +373,12 @@ ConvMmaChoice conv_mma_choice(const ConvProblem& p, const DeviceInfo& device, in
   const TileFacts& tile = tiles[static_cast<std::size_t>(tile_index)];
   ConvMmaChoice choice;
   if (static_cast<std::size_t>(tile.shared_bytes) > device.shared_bytes_per_block) return choice;
-  const std::int64_t stages = ceil_div(p.R * p.S * p.C / elements_per_chunk(p), tile.row_bytes / 16);
+  const std::int64_t stages = div_up(p.R * p.S * p.C / elements_per_chunk(p), tile.row_bytes / 16);
   choice.block_m = tile.block_m;
   choice.block_n = tile.block_n;
-  choice.blocks = ceil_div(p.N * p.P * p.Q, tile.block_m) * ceil_div(p.K, tile.block_n);
-  choice.steps = static_cast<int>(ceil_div(stages, splits));
-  choice.splits = static_cast<int>(ceil_div(stages, choice.steps));
+  choice.blocks = div_up(p.N * p.P * p.Q, tile.block_m) * div_up(p.K, tile.block_n);
+  choice.steps = static_cast<int>(div_up(stages, splits));
+  choice.splits = static_cast<int>(div_up(stages, choice.steps));
   if (choice.splits > 1 && choice.blocks > semaphore_count) return choice;
   choice.tile = tile_index;
   choice.us = model_us(p, device, tile, choice);
@@ -442,7 +443,7 @@ cudaError_t launch_conv_mma(const ConvProblem& p, const ConvMmaChoice& choice, c
   params.step_c = as_int(stage_chunks % pixel_chunks);
   params.step_s = as_int(stage_chunks / pixel_chunks % p.S);
   params.step_r = as_int(stage_chunks / pixel_chunks / p.S);
-  params.column_blocks = dev::Divider(ceil_div(p.K, choice.block_n));
+  params.column_blocks = dev::Divider(div_up(p.K, choice.block_n));
   params.positions = dev::Divider(p.P * p.Q);
   params.Q = dev::Divider(p.Q);
   params.by_pixel_chunks = dev::Divider(pixel_chunks);

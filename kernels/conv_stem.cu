@@ -26,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -210,7 +211,7 @@ conv_stem_kernel(RESNET_PARAMS(Params) p) {
   }
 }
 
-std::int64_t tiles_of(const ConvProblem& p) { return p.N * ceil_div(p.P, tile_p) * ceil_div(p.Q, tile_q); }
+std::int64_t tiles_of(const ConvProblem& p) { return p.N * div_up(p.P, tile_p) * div_up(p.Q, tile_q); }
 
 /// Calls `use` with the Stem of the problem.
 template <class T, class Use>
@@ -236,7 +237,7 @@ Support supports(const ConvProblem& p, const DeviceInfo& device) {
     if (side >= limit) return Support::no("H, W, P, Q, K and padding must be below 2^29");
   }
   if (p.N >= limit || tiles_of(p) >= limit) return Support::no("the output must be below 2^29 tiles of 8x16");
-  if (ceil_div(p.K, tile_k) > 65535) return Support::no("K must be at most 64 * 65535");
+  if (div_up(p.K, tile_k) > 65535) return Support::no("K must be at most 64 * 65535");
   const auto shared = static_cast<std::size_t>(with_shape(p, [](auto shape) { return decltype(shape)::shared_bytes; }));
   if (shared > device.shared_bytes_per_block)
     return Support::no("needs " + std::to_string(shared) + " bytes of shared memory per block");
@@ -246,7 +247,7 @@ Support supports(const ConvProblem& p, const DeviceInfo& device) {
 double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
   const int k = with_shape(p, [](auto shape) { return decltype(shape)::k_steps; }) * (p.in == DType::f32 ? 8 : 16);
   const double macs = static_cast<double>(tile_p * tile_q * tile_k) * k;
-  return tiled_us(device, p.precision, static_cast<double>(tiles_of(p) * ceil_div(p.K, tile_k)), macs, blocks, 0.6,
+  return tiled_us(device, p.precision, static_cast<double>(tiles_of(p) * div_up(p.K, tile_k)), macs, blocks, 0.6,
                   least_bytes(p));
 }
 
@@ -267,14 +268,14 @@ cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchT
   params.Q = as_int(p.Q);
   params.pad_top = as_int(p.pad_top);
   params.pad_left = as_int(p.pad_left);
-  params.tiles_per_image = dev::Divider(ceil_div(p.P, tile_p) * ceil_div(p.Q, tile_q));
-  params.tiles_per_row = dev::Divider(ceil_div(p.Q, tile_q));
+  params.tiles_per_image = dev::Divider(div_up(p.P, tile_p) * div_up(p.Q, tile_q));
+  params.tiles_per_row = dev::Divider(div_up(p.Q, tile_q));
   return with_shape(p, [&](auto shape) {
     using Shape = decltype(shape);
     LaunchShape grid;
     // Twice as many as fit at once, whether one, two or three fit: late blocks even out the early ones.
     grid.blocks_x = static_cast<unsigned>(std::min(params.tiles, std::max(target.device->multiprocessors, 1) * 6));
-    grid.blocks_y = static_cast<unsigned>(ceil_div(p.K, tile_k));
+    grid.blocks_y = static_cast<unsigned>(div_up(p.K, tile_k));
     grid.threads = threads;
     grid.shared_bytes = Shape::shared_bytes;
     return launch_kernel("conv_stem", conv_stem_kernel<Shape>, grid, target.stream, params);
@@ -285,14 +286,14 @@ std::size_t packed_bytes(const Problem& problem) {
   const auto* const conv = std::get_if<ConvProblem>(&problem);
   if (!conv) return 0;
   const int block = with_shape(*conv, [](auto shape) { return decltype(shape)::filter_bytes; });
-  return static_cast<std::size_t>(ceil_div(conv->K, tile_k)) * static_cast<std::size_t>(block);
+  return static_cast<std::size_t>(div_up(conv->K, tile_k)) * static_cast<std::size_t>(block);
 }
 
 /// Rows of `filter_pitch` words, K rounded up to whole blocks; filter rows of whole units; zeros in between.
 void pack(const Problem& problem, std::span<const float> values, std::byte* out) {
   const auto& p = std::get<ConvProblem>(problem);
   std::memset(out, 0, packed_bytes(problem));
-  std::vector<std::byte> plain(mma_weight_bytes(problem));
+  std::vector<std::byte> plain(plain_bytes(problem));
   pack_mma_weights(problem, values, plain.data());
   with_shape(p, [&](auto shape) {
     using Shape = decltype(shape);

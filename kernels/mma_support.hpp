@@ -23,6 +23,4 @@ inline Support mma_operands(Precision precision, DType in, DType out, const Devi
   return Support::yes();
 }
 
-inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace resnet::kernels

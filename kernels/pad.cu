@@ -4,6 +4,7 @@
 // C allows it. Memory bound, no shared memory.
 //
 // Budget: pad_kernel 64 registers
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -75,7 +76,7 @@ cudaError_t launch(const PadProblem& problem, const Operands& operands, const La
   p.y = operands.y;
   p.H = problem.H, p.W = problem.W, p.C = problem.C;
   p.pad_top = problem.pad_top, p.pad_left = problem.pad_left;
-  const std::int64_t chunks = (problem.C + count - 1) / count;
+  const std::int64_t chunks = div_up(problem.C, count);
   p.items = output_positions(problem) * chunks;
   p.by_chunks = dev::WideDivider(chunks);
   p.by_columns = dev::WideDivider(problem.W + problem.pad_left + problem.pad_right);

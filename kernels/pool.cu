@@ -8,6 +8,7 @@
 // Maximum: outside the input counts as -infinity, NaN wins. Average: rows, then columns, as the reference adds them.
 //
 // Budget: pool_kernel 112 registers
+#include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -105,7 +106,7 @@ cudaError_t launch(const PoolProblem& problem, const Operands& operands, const L
   p.stride_h = problem.stride_h, p.stride_w = problem.stride_w;
   p.pad_top = problem.pad_top, p.pad_left = problem.pad_left;
   p.pad_bottom = problem.pad_bottom, p.pad_right = problem.pad_right;
-  const std::int64_t chunks = (problem.C + count - 1) / count;
+  const std::int64_t chunks = div_up(problem.C, count);
   p.items = problem.N * problem.P * problem.Q * chunks;
   p.by_chunks = dev::WideDivider(chunks);
   p.by_Q = dev::WideDivider(problem.Q);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/checked.hpp"
 #include "base/device_info.hpp"
 #include "kernels/device/thread.hpp"
 
@@ -15,7 +16,7 @@ constexpr int item_elements = 8;
 /// Blocks for `items` of work: enough to fill the device `blocks_per_multiprocessor` deep and no more.
 inline unsigned streaming_blocks(std::int64_t items, int threads, int blocks_per_multiprocessor,
                                  const DeviceInfo& device) {
-  const std::int64_t wanted = (items + threads - 1) / threads;
+  const std::int64_t wanted = div_up(items, threads);
   const std::int64_t resident = std::int64_t{std::max(device.multiprocessors, 1)} * blocks_per_multiprocessor;
   return static_cast<unsigned>(std::clamp<std::int64_t>(wanted, 1, resident));
 }

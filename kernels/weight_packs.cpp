@@ -38,8 +38,6 @@ void pack_plain(const Problem& problem, std::span<const float> values, std::byte
   }
 }
 
-std::size_t mma_weight_bytes(const Problem& problem) { return plain_bytes(problem); }
-
 void pack_mma_weights(const Problem& problem, std::span<const float> values, std::byte* out) {
   if (filter_of(problem).type != DType::f32) return pack_plain(problem, values, out);
   for (std::size_t i = 0; i < values.size(); ++i) {

@@ -10,8 +10,7 @@ void pack_plain(const Problem& problem, std::span<const float> values, std::byte
 inline constexpr WeightPack plain_weights{"plain", plain_bytes, pack_plain};
 
 /// The same with f32 values rounded to tf32, so that kernels on the matrix unit need not do it block by block.
-std::size_t mma_weight_bytes(const Problem& problem);
 void pack_mma_weights(const Problem& problem, std::span<const float> values, std::byte* out);
-inline constexpr WeightPack mma_weights{"mma", mma_weight_bytes, pack_mma_weights};
+inline constexpr WeightPack mma_weights{"mma", plain_bytes, pack_mma_weights};
 
 }  // namespace resnet::kernels
