@@ -7,7 +7,7 @@
 //
 // Shared memory: the slices' sums, [slices][items][8] f32, 8 KB. They are added pairwise, always in the same order.
 //
-// Budget: adaptive_pool_kernel 80 registers
+// Budget: adaptive_pool_kernel 80 registers, 8192 bytes of shared memory
 #include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"

@@ -8,7 +8,7 @@
 //
 // Shared memory: the block's filters, converted to fp32 once, [R S][64]: 2.3 KB for 3x3, 36 KB at most.
 //
-// Budget: conv_depthwise_kernel 64 registers
+// Budget: conv_depthwise_kernel 64 registers, 36864 bytes of shared memory
 #include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
@@ -120,14 +120,8 @@ double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
   return std::max(streaming_us(device, least_bytes(p)), launch_us + 3 * macs / macs_per_us(device, Precision::fp32));
 }
 
-template <class T>
-cudaError_t launch_type(const Params& p, const LaunchShape& shape, cudaStream_t stream) {
-  return launch_kernel("conv_depthwise", conv_depthwise_kernel<T>, shape, stream, p);
-}
-
 cudaError_t launch(const ConvProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
+  if (const cudaError_t error = check_operands(problem.epilogue, operands); error != cudaSuccess) return error;
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;
@@ -149,14 +143,9 @@ cudaError_t launch(const ConvProblem& problem, const Operands& operands, const L
   shape.blocks_x = static_cast<unsigned>(blocks(problem));
   shape.threads = threads;
   shape.shared_bytes = sizeof(float) * static_cast<std::size_t>(p.taps * block_channels);
-  switch (problem.in) {
-    case DType::f16:
-      return launch_type<dev::half>(p, shape, target.stream);
-    case DType::bf16:
-      return launch_type<dev::bfloat16>(p, shape, target.stream);
-    default:
-      return launch_type<float>(p, shape, target.stream);
-  }
+  return with_float_type(problem.in, [&]<class T>() {
+    return launch_kernel("conv_depthwise", conv_depthwise_kernel<T>, shape, target.stream, p);
+  });
 }
 
 }  // namespace

@@ -19,7 +19,7 @@
 // Few tiles and a deep sum: up to 32 blocks share a tile of 64 x 64. Each leaves its sums in scratch memory; the last
 // one to arrive adds all of them in the order of the depth.
 //
-// Budget: conv_direct_kernel 128 registers
+// Budget: conv_direct_kernel 128 registers, 32772 bytes of shared memory
 #include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
@@ -313,8 +313,8 @@ Choice cut(const ConvProblem& p, const DeviceInfo& device, int wanted_splits) {
   if (choice.splits > 1) {
     // Out to L2 and back, and the last block of a tile reads its parts one after another.
     const double part = sizeof(float) * Tile::rows * Tile::columns;
-    choice.us +=
-        2 + part * static_cast<double>(choice.blocks) / bytes_per_us(device) + part * choice.splits / (64 * 1700.0);
+    choice.us += 2 + part * static_cast<double>(choice.blocks) / bytes_per_us(device) +
+                 part * choice.splits / l2_port_bytes_per_us;
   }
   return choice;
 }
@@ -362,8 +362,7 @@ cudaError_t launch_type(const Choice& choice, Params& p, cudaStream_t stream) {
 }
 
 cudaError_t launch(const ConvProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
+  if (const cudaError_t error = check_operands(problem.epilogue, operands); error != cudaSuccess) return error;
   const Choice choice = choose(problem, *target.device);
   if (choice.splits > 1) {
     if (!operands.workspace || !operands.semaphores) return cudaErrorInvalidValue;
@@ -396,14 +395,7 @@ cudaError_t launch(const ConvProblem& problem, const Operands& operands, const L
   p.by_splits = dev::Divider(choice.splits);
   p.partials = static_cast<float*>(operands.workspace);
   p.semaphores = operands.semaphores;
-  switch (problem.in) {
-    case DType::f16:
-      return launch_type<dev::half>(choice, p, target.stream);
-    case DType::bf16:
-      return launch_type<dev::bfloat16>(choice, p, target.stream);
-    default:
-      return launch_type<float>(choice, p, target.stream);
-  }
+  return with_float_type(problem.in, [&]<class T>() { return launch_type<T>(choice, p, target.stream); });
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 // Shared memory: the block's filters, converted to fp32 once, [R S][C / groups][block channels]: 9 KB for 32x4d, 36 KB
 // at most for ResNeXt; 48 KB is the limit.
 //
-// Budget: conv_grouped_kernel 80 registers
+// Budget: conv_grouped_kernel 80 registers, 49152 bytes of shared memory
 #include "base/checked.hpp"
 #include "kernels/device/divider.hpp"
 #include "kernels/device/thread.hpp"
@@ -164,8 +164,7 @@ double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
 }
 
 cudaError_t launch(const ConvProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
+  if (const cudaError_t error = check_operands(problem.epilogue, operands); error != cudaSuccess) return error;
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;
@@ -191,14 +190,9 @@ cudaError_t launch(const ConvProblem& problem, const Operands& operands, const L
   shape.blocks_x = static_cast<unsigned>(blocks(problem));
   shape.threads = threads;
   shape.shared_bytes = sizeof(float) * static_cast<std::size_t>(p.taps * p.group_c * p.block_channels);
-  switch (problem.in) {
-    case DType::f16:
-      return launch_kernel("conv_grouped", conv_grouped_kernel<dev::half>, shape, target.stream, p);
-    case DType::bf16:
-      return launch_kernel("conv_grouped", conv_grouped_kernel<dev::bfloat16>, shape, target.stream, p);
-    default:
-      return launch_kernel("conv_grouped", conv_grouped_kernel<float>, shape, target.stream, p);
-  }
+  return with_float_type(problem.in, [&]<class T>() {
+    return launch_kernel("conv_grouped", conv_grouped_kernel<T>, shape, target.stream, p);
+  });
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 //
 // 4 warps, each `row_tiles` times 16 positions x strip. Tiles are 8x16 or 16x8 (row_tiles = 2), 4x16 or 8x8 (1).
 // 3 blocks per multiprocessor where shared memory allows.
-// Budget: conv_grouped_mma_kernel 168 registers
+// Budget: conv_grouped_mma_kernel 168 registers, 232448 bytes of shared memory
 // Shared memory: filter R S x strip x bundle, halo positions x 128 bytes, both swizzled; the stores turn their rows
 // around in the halo's memory. 3x3 of width 4 ... 16, stride 1, 16 bit: 18 + 23 KB; stride 2, 4x16: 18 + 38 KB.
 //
@@ -94,12 +94,12 @@ RESNET_DEVICE void copy_halo(const Params& p, unsigned char* halo, int n, int h,
   }
 }
 
-RESNET_DEVICE bool is_finite(float value) { return (dev::float_bits(value) & 0x7f800000u) != 0x7f800000u; }
+RESNET_DEVICE bool is_finite(float value) { return (dev::to_bits(value) & 0x7f800000u) != 0x7f800000u; }
 
 template <class T>
 RESNET_DEVICE float operand(T value) {
   if constexpr (sizeof(T) == 4) {
-    return dev::bits_float(dev::round_to_tf32(dev::float_bits(value.value)));
+    return dev::from_bits<float>(dev::round_to_tf32(dev::to_bits(value.value)));
   } else {
     return dev::to_float(value);
   }
@@ -298,11 +298,6 @@ Tile make_tile(const ConvProblem& p, int row_tiles, int tile_q_bits) {
   return tile;
 }
 
-int resident_blocks(const Tile& tile, int sm) {
-  const std::int64_t shared = (sm == 75 ? 64 : sm == 80 ? 164 : sm == 90 || sm == 100 ? 228 : 100) * 1024;
-  return static_cast<int>(std::clamp<std::int64_t>(shared / (tile.shared_bytes() + 1024), 1, blocks));
-}
-
 /// The tile that computes and loads least, as far as it fits; tiles = 0 where none does.
 Tile choose_tile(const ConvProblem& p, const DeviceInfo& device) {
   Tile best;
@@ -313,7 +308,8 @@ Tile choose_tile(const ConvProblem& p, const DeviceInfo& device) {
       const Tile tile = make_tile(p, row_tiles, tile_q_bits);
       if (static_cast<std::size_t>(tile.shared_bytes()) > device.shared_bytes_per_block) continue;
       const double work = 64.0 * warps * row_tiles + static_cast<double>(tile.halo_height * tile.halo_width) + 64;
-      const double cost = static_cast<double>(tile.tiles) * work * (resident_blocks(tile, device.sm) == 1 ? 1.5 : 1);
+      const double cost = static_cast<double>(tile.tiles) * work *
+                          (resident_blocks(device, tile.shared_bytes(), blocks) == 1 ? 1.5 : 1);
       if (best.tiles == 0 || cost < best_cost) best = tile, best_cost = cost;
     }
   }
@@ -357,10 +353,9 @@ double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
   const double bundle = static_cast<double>(bundle_of(p)), rows = 16.0 * tile.row_tiles;
   const double macs = rows * warps * static_cast<double>(p.R * p.S * strip_of(p)) * bundle;
   // What the operands' way through shared memory (128 bytes per clock) leaves of the matrix unit's rate.
-  const double f16_rate = macs_per_us(device, Precision::fp16) / std::max(device.multiprocessors, 1) / 1700;
-  const double efficiency = std::min(0.6, 0.9 * 128 / ((2 / rows + 2 / bundle) * f16_rate));
-  return tiled_us(device, p.precision, static_cast<double>(tile.tiles) * strips, macs, resident_blocks(tile, device.sm),
-                  efficiency, least_bytes(p));
+  const double efficiency = std::min(0.6, 0.9 * 128 / ((2 / rows + 2 / bundle) * matrix_macs_per_clock(device)));
+  return tiled_us(device, p.precision, static_cast<double>(tile.tiles) * strips, macs,
+                  resident_blocks(device, tile.shared_bytes(), blocks), efficiency, least_bytes(p));
 }
 
 template <class Shape>
@@ -396,8 +391,7 @@ cudaError_t launch_type(const Params& params, const ConvProblem& p, const Tile& 
 }
 
 cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchTarget& target) {
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
-  if (const cudaError_t error = check_epilogue(p.epilogue, operands); error != cudaSuccess) return error;
+  if (const cudaError_t error = check_operands(p.epilogue, operands); error != cudaSuccess) return error;
   if (!is_aligned(operands.x, 16) || !is_aligned(operands.weight, 16)) return cudaErrorMisalignedAddress;
   const auto as_int = [](std::int64_t value) { return static_cast<int>(value); };
   const Tile tile = choose_tile(p, *target.device);
@@ -430,14 +424,7 @@ cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchT
   params.tiles_per_image = dev::Divider(div_up(p.P, tile.tile_p) * div_up(p.Q, tile_q));
   params.tiles_per_row = dev::Divider(div_up(p.Q, tile_q));
   params.by_halo_width = dev::Divider(tile.halo_width);
-  switch (p.precision) {
-    case Precision::fp16:
-      return launch_type<dev::half>(params, p, tile, target);
-    case Precision::bf16:
-      return launch_type<dev::bfloat16>(params, p, tile, target);
-    default:
-      return launch_type<dev::tf32>(params, p, tile, target);
-  }
+  return with_mma_type(p.precision, [&]<class T>() { return launch_type<T>(params, p, tile, target); });
 }
 
 std::size_t packed_bytes(const Problem& problem) {
@@ -468,7 +455,7 @@ void pack(const Problem& problem, std::span<const float> values, std::byte* out)
 }  // namespace
 
 extern constinit const Kernel conv_grouped_mma =
-    make_kernel<ConvProblem, supports, estimate_us, no_workspace<ConvProblem>, launch>("conv_grouped_mma",
-                                                                                       {"grouped", packed_bytes, pack});
+    make_kernel<ConvProblem, supports, estimate_us, no_workspace<ConvProblem>, launch>(
+        "conv_grouped_mma", {"grouped", packed_bytes, pack}, Unit::matrix);
 
 }  // namespace resnet::kernels

@@ -28,7 +28,7 @@
 //
 // The deep ones are for batch 1, where a multiprocessor has one block at most and the latency of the copies decides.
 //
-// Budget: conv_mma_kernel 255 registers
+// Budget: conv_mma_kernel 255 registers, 147456 bytes of shared memory
 //
 // Needed by every convolution of every ResNet but the stem.
 
@@ -243,28 +243,21 @@ bool is_one_tap(const ConvProblem& p) {
 
 std::int64_t elements_per_chunk(const ConvProblem& p) { return 16 / static_cast<std::int64_t>(size_of(p.in)); }
 
-int resident_blocks(const TileFacts& tile, int sm) {
-  const int shared = (sm == 75 ? 64 : sm == 80 ? 164 : sm == 90 || sm == 100 ? 228 : 100) * 1024;
-  const int reserved = sm == 75 ? 0 : 1024;  // by the system, per block
-  return std::max(1, std::min(tile.blocks, shared / (tile.shared_bytes + reserved)));
-}
-
 /// Paper model. A stage takes what the matrix unit, shared memory, L2 or, where few blocks run, the latency of a stage
 /// in flight asks for. L2 gives 28 bytes per clock to each multiprocessor, up to 64 where others are idle.
 double model_us(const ConvProblem& p, const DeviceInfo& device, const TileFacts& tile, const ConvMmaChoice& choice) {
-  constexpr double clock_per_us = 1700, l2_bytes_per_clock = 28, port_bytes_per_clock = 64,
-                   shared_bytes_per_clock = 128;
+  constexpr double l2_bytes_per_us = 28 * clock_per_us, shared_bytes_per_clock = 128;
   constexpr double latency_us = 0.6, fill_us = 0.7, store_us = 0.5, handover_us = 1.2;
   const double multiprocessors = std::max(device.multiprocessors, 1);
   const double rate = macs_per_us(device, p.precision) / multiprocessors;
-  const double f16_rate_per_clock = macs_per_us(device, Precision::fp16) / multiprocessors / clock_per_us;
-  const double efficiency = std::min(0.9, shared_bytes_per_clock / (tile.operand_bytes_per_mac * f16_rate_per_clock));
+  const double efficiency =
+      std::min(0.9, shared_bytes_per_clock / (tile.operand_bytes_per_mac * matrix_macs_per_clock(device)));
   const double grid = static_cast<double>(choice.blocks * choice.splits);
-  const double resident = resident_blocks(tile, device.sm);
+  const double resident = resident_blocks(device, tile.shared_bytes, tile.blocks);
   const double side_by_side = std::min(resident, std::ceil(grid / multiprocessors));
   const double waves = std::ceil(grid / (multiprocessors * resident));
   const double busy = std::min(grid, multiprocessors);
-  const double l2 = std::min(port_bytes_per_clock, l2_bytes_per_clock * multiprocessors / busy) * clock_per_us;
+  const double l2 = std::min(l2_port_bytes_per_us, l2_bytes_per_us * multiprocessors / busy);
   const double stage_macs =
       static_cast<double>(tile.block_m) * tile.block_n * tile.row_bytes / static_cast<double>(size_of(p.in));
   const double stage_bytes = static_cast<double>(tile.block_m + tile.block_n) * tile.row_bytes;
@@ -274,7 +267,7 @@ double model_us(const ConvProblem& p, const DeviceInfo& device, const TileFacts&
   double us = waves * (choice.steps * stage_us + around_us);
   if (choice.splits > 1) {
     const double partial_bytes = static_cast<double>(tile.block_m) * tile.block_n * 4 * (choice.splits + 1);
-    us += handover_us + partial_bytes / (port_bytes_per_clock * clock_per_us);
+    us += handover_us + partial_bytes / l2_port_bytes_per_us;
   }
   // Memory idles while a block that is alone on its multiprocessor waits for its first stage.
   const double idle_us = waves > 1 ? waves * fill_us / resident : 0;
@@ -404,8 +397,7 @@ std::size_t conv_mma_workspace_bytes(const ConvMmaChoice& choice) {
 
 cudaError_t launch_conv_mma(const ConvProblem& p, const ConvMmaChoice& choice, const Operands& operands,
                             const LaunchTarget& target) {
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
-  if (const cudaError_t error = check_epilogue(p.epilogue, operands); error != cudaSuccess) return error;
+  if (const cudaError_t error = check_operands(p.epilogue, operands); error != cudaSuccess) return error;
   if (choice.splits > 1 && (!operands.workspace || !operands.semaphores)) return cudaErrorInvalidValue;
   if (!is_aligned(operands.x, 16) || !is_aligned(operands.weight, 16) || !is_aligned(operands.workspace, 16))
     return cudaErrorMisalignedAddress;
@@ -449,17 +441,10 @@ cudaError_t launch_conv_mma(const ConvProblem& p, const ConvMmaChoice& choice, c
   params.by_pixel_chunks = dev::Divider(pixel_chunks);
   params.by_S = dev::Divider(p.S);
   const bool one_tap = is_one_tap(p);
-  switch (p.precision) {
-    case Precision::fp16:
-      return launch_type<dev::half>(choice, params, one_tap, target.stream);
-    case Precision::bf16:
-      return launch_type<dev::bfloat16>(choice, params, one_tap, target.stream);
-    default:
-      return launch_type<dev::tf32>(choice, params, one_tap, target.stream);
-  }
+  return with_mma_type(p.precision, [&]<class T>() { return launch_type<T>(choice, params, one_tap, target.stream); });
 }
 
 extern constinit const Kernel conv_mma =
-    make_kernel<ConvProblem, supports, estimate_us, workspace_bytes, launch>("conv_mma", mma_weights);
+    make_kernel<ConvProblem, supports, estimate_us, workspace_bytes, launch>("conv_mma", mma_weights, Unit::matrix);
 
 }  // namespace resnet::kernels

@@ -16,7 +16,8 @@
 // there, but the halo may hold infinities.
 //
 // 4 warps, each 2 output rows of 16 positions x 64 channels; 3 blocks per multiprocessor.
-// Budget: conv_stem_kernel 220 registers (168 below sm_100, where three blocks share a multiprocessor)
+// Budget: conv_stem_kernel 220 registers, 66560 bytes of shared memory; 168 registers below sm_100, where three blocks
+// share a multiprocessor.
 // Shared memory (7x7): filter 64 x 336 bytes (tf32: 624), halo 21 rows x 300 bytes (468), stores 16 KB: 43 KB (65 KB).
 // The filter's pitch and the halo's are chosen so that ldmatrix and the operand's words are free of bank conflicts
 // (tf32: two-way for the words).
@@ -102,7 +103,7 @@ RESNET_DEVICE void load_halo(const Params& p, const TilePosition& at, typename S
       const int element = first + lane + j * 32;
       values[i][j] = inside && element >= 0 && element < row_elements ? row[element] : T{};
       if constexpr (sizeof(T) == 4)
-        values[i][j].value = dev::bits_float(dev::round_to_tf32(dev::float_bits(values[i][j].value)));
+        values[i][j].value = dev::from_bits<float>(dev::round_to_tf32(dev::to_bits(values[i][j].value)));
     }
   }
   RESNET_UNROLL
@@ -220,9 +221,7 @@ auto with_filter(const ConvProblem& p, const Use& use) {
 }
 template <class Use>
 auto with_shape(const ConvProblem& p, const Use& use) {
-  if (p.precision == Precision::fp16) return with_filter<dev::half>(p, use);
-  if (p.precision == Precision::bf16) return with_filter<dev::bfloat16>(p, use);
-  return with_filter<dev::tf32>(p, use);
+  return with_mma_type(p.precision, [&]<class T>() { return with_filter<T>(p, use); });
 }
 
 Support supports(const ConvProblem& p, const DeviceInfo& device) {
@@ -252,8 +251,7 @@ double estimate_us(const ConvProblem& p, const DeviceInfo& device) {
 }
 
 cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchTarget& target) {
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
-  if (const cudaError_t error = check_epilogue(p.epilogue, operands); error != cudaSuccess) return error;
+  if (const cudaError_t error = check_operands(p.epilogue, operands); error != cudaSuccess) return error;
   if (!is_aligned(operands.x, size_of(p.in)) || !is_aligned(operands.weight, 16)) return cudaErrorMisalignedAddress;
   const auto as_int = [](std::int64_t value) { return static_cast<int>(value); };
   Params params;
@@ -309,7 +307,7 @@ void pack(const Problem& problem, std::span<const float> values, std::byte* out)
 }  // namespace
 
 extern constinit const Kernel conv_stem =
-    make_kernel<ConvProblem, supports, estimate_us, no_workspace<ConvProblem>, launch>("conv_stem",
-                                                                                       {"stem", packed_bytes, pack});
+    make_kernel<ConvProblem, supports, estimate_us, no_workspace<ConvProblem>, launch>(
+        "conv_stem", {"stem", packed_bytes, pack}, Unit::matrix);
 
 }  // namespace resnet::kernels

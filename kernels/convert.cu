@@ -12,7 +12,7 @@
 //
 // Budget: convert_kernel 64 registers
 // Budget: convert_pixels_kernel 80 registers
-// Budget: transpose_kernel 40 registers
+// Budget: transpose_kernel 40 registers, 4224 bytes of shared memory
 #include "kernels/device/divider.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"

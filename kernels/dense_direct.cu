@@ -139,8 +139,7 @@ cudaError_t launch_type(const DenseProblem& problem, const Params& p, const Laun
 
 cudaError_t launch(const DenseProblem& problem, const Operands& operands, const LaunchTarget& target) {
   if (problem.N > few_rows) return conv_direct.launch(Problem(as_conv(problem)), operands, target);
-  if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
+  if (const cudaError_t error = check_operands(problem.epilogue, operands); error != cudaSuccess) return error;
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;
@@ -152,14 +151,7 @@ cudaError_t launch(const DenseProblem& problem, const Operands& operands, const 
   LaunchShape shape;
   shape.blocks_x = static_cast<unsigned>(p.channel_blocks * div_up(problem.N, rows_per_warp(problem)));
   shape.threads = threads;
-  switch (problem.in) {
-    case DType::f16:
-      return launch_type<dev::half>(problem, p, shape, target.stream);
-    case DType::bf16:
-      return launch_type<dev::bfloat16>(problem, p, shape, target.stream);
-    default:
-      return launch_type<float>(problem, p, shape, target.stream);
-  }
+  return with_float_type(problem.in, [&]<class T>() { return launch_type<T>(problem, p, shape, target.stream); });
 }
 
 }  // namespace

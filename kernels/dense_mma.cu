@@ -25,6 +25,6 @@ cudaError_t launch(const DenseProblem& p, const Operands& operands, const Launch
 }  // namespace
 
 extern constinit const Kernel dense_mma =
-    make_kernel<DenseProblem, supports, estimate_us, workspace_bytes, launch>("dense_mma", mma_weights);
+    make_kernel<DenseProblem, supports, estimate_us, workspace_bytes, launch>("dense_mma", mma_weights, Unit::matrix);
 
 }  // namespace resnet::kernels

@@ -8,12 +8,33 @@
 namespace resnet::kernels {
 namespace {
 
-constexpr double clock_per_us = 1700;
-
 double fp32_macs_per_clock(int sm) { return sm == 75 || sm == 80 ? 64 : 128; }
 
-double f16_macs_per_clock(int sm) {
+double elements(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d) {
+  return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c) * static_cast<double>(d);
+}
+
+int shared_bytes_per_multiprocessor(int sm) {
   switch (sm) {
+    case 75:
+      return 64 * 1024;
+    case 80:
+    case 87:
+      return 164 * 1024;
+    case 90:
+    case 100:
+    case 103:
+    case 110:
+      return 228 * 1024;
+    default:
+      return 100 * 1024;
+  }
+}
+
+}  // namespace
+
+double matrix_macs_per_clock(const DeviceInfo& device) {
+  switch (device.sm) {
     case 75:
     case 86:
     case 89:
@@ -27,16 +48,16 @@ double f16_macs_per_clock(int sm) {
   }
 }
 
-double elements(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d) {
-  return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c) * static_cast<double>(d);
+int resident_blocks(const DeviceInfo& device, std::int64_t shared_bytes, int most) {
+  const int reserved = device.sm == 75 ? 0 : 1024;  // by the system, per block
+  const std::int64_t fit = shared_bytes_per_multiprocessor(device.sm) / (shared_bytes + reserved);
+  return static_cast<int>(std::clamp<std::int64_t>(fit, 1, most));
 }
-
-}  // namespace
 
 double macs_per_us(const DeviceInfo& device, Precision precision) {
   double per_clock = fp32_macs_per_clock(device.sm);
-  if (precision == Precision::fp16 || precision == Precision::bf16) per_clock = f16_macs_per_clock(device.sm);
-  if (precision == Precision::tf32) per_clock = f16_macs_per_clock(device.sm) / 2;
+  if (precision == Precision::fp16 || precision == Precision::bf16) per_clock = matrix_macs_per_clock(device);
+  if (precision == Precision::tf32) per_clock = matrix_macs_per_clock(device) / 2;
   return per_clock * clock_per_us * std::max(device.multiprocessors, 1);
 }
 

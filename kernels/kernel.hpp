@@ -55,6 +55,9 @@ struct WeightPack {
   void (*pack)(const Problem&, std::span<const float> values, std::byte* out) = nullptr;
 };
 
+/// Where a kernel multiplies. The matrix unit adds in an order and with roundings of its own.
+enum class Unit { cuda_cores, matrix };
+
 /// One line of the catalog. All functions but launch are pure; all are thread-safe.
 struct Kernel {
   std::string_view name;
@@ -67,6 +70,7 @@ struct Kernel {
   /// cudaErrorInvalidValue, and nothing is launched.
   cudaError_t (*launch)(const Problem&, const Operands&, const LaunchTarget&) = nullptr;
   WeightPack weights;
+  Unit unit = Unit::cuda_cores;
 };
 
 /// The ordered list (catalog.cpp): order is priority among equal estimates, entries that take everything come last.
@@ -81,7 +85,7 @@ const Kernel* select_kernel(const Problem& problem, const DeviceInfo& device);
 template <class P, Support (*supports_)(const P&, const DeviceInfo&), double (*estimate_)(const P&, const DeviceInfo&),
           std::size_t (*workspace_)(const P&, const DeviceInfo&),
           cudaError_t (*launch_)(const P&, const Operands&, const LaunchTarget&)>
-constexpr Kernel make_kernel(std::string_view name, WeightPack weights = {}) {
+constexpr Kernel make_kernel(std::string_view name, WeightPack weights = {}, Unit unit = Unit::cuda_cores) {
   Kernel kernel;
   kernel.name = name;
   kernel.supports = [](const Problem& problem, const DeviceInfo& device) {
@@ -102,6 +106,7 @@ constexpr Kernel make_kernel(std::string_view name, WeightPack weights = {}) {
     return launch_(*own, operands, target);
   };
   kernel.weights = weights;
+  kernel.unit = unit;
   return kernel;
 }
 

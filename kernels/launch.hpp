@@ -46,4 +46,22 @@ inline cudaError_t check_epilogue(const EpilogueProblem& problem, const Operands
   return cudaSuccess;
 }
 
+/// The same for a layer with a filter.
+inline cudaError_t check_operands(const EpilogueProblem& problem, const Operands& operands) {
+  return operands.x && operands.weight ? check_epilogue(problem, operands) : cudaErrorInvalidValue;
+}
+
+/// `launch.operator()<T>()` with the C++ type of a float DType.
+template <class Launch>
+auto with_float_type(DType type, const Launch& launch) {
+  switch (type) {
+    case DType::f16:
+      return launch.template operator()<dev::half>();
+    case DType::bf16:
+      return launch.template operator()<dev::bfloat16>();
+    default:
+      return launch.template operator()<float>();
+  }
+}
+
 }  // namespace resnet::kernels

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "kernels/device/mma.hpp"
 #include "kernels/kernel.hpp"
 
 namespace resnet::kernels {
@@ -21,6 +22,19 @@ inline Support mma_operands(Precision precision, DType in, DType out, const Devi
   if (out != DType::f32 && out != DType::f16 && out != DType::bf16)
     return Support::no("the output must be f32, f16 or bf16");
   return Support::yes();
+}
+
+/// `launch.operator()<T>()` with the matrix unit's operand type of a precision that mma_operands() takes.
+template <class Launch>
+auto with_mma_type(Precision precision, const Launch& launch) {
+  switch (precision) {
+    case Precision::fp16:
+      return launch.template operator()<dev::half>();
+    case Precision::bf16:
+      return launch.template operator()<dev::bfloat16>();
+    default:
+      return launch.template operator()<dev::tf32>();
+  }
 }
 
 }  // namespace resnet::kernels

@@ -279,7 +279,7 @@ RESNET_DEVICE float* stage_tile(const Accumulators<Tile>& c, unsigned char* shar
       RESNET_UNROLL
       for (int half = 0; half < 2; ++half) {
         float* const words = tile + store_word<Tile::warp_n>(i * 16 + half * 8 + lane / 4, j) + lane % 4 * 2;
-        dev::store8(words, dev::float_bits(c[i][j][2 * half]), dev::float_bits(c[i][j][2 * half + 1]));
+        dev::store8(words, dev::to_bits(c[i][j][2 * half]), dev::to_bits(c[i][j][2 * half + 1]));
       }
     }
   }

@@ -8,7 +8,7 @@
 //
 // Shared memory: partial sums [shares][C rounded up to 8] f32, whose first row becomes the means; at most 64 KB.
 //
-// Budget: pool_dense_kernel 96 registers
+// Budget: pool_dense_kernel 96 registers, 65536 bytes of shared memory
 #include "base/checked.hpp"
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
@@ -120,18 +120,12 @@ double estimate_us(const PoolDenseProblem& p, const DeviceInfo& device) {
   const double blocks = static_cast<double>(div_up(p.K, block_channels) * p.N);
   // Every block reads its image from L2, at about 64 bytes per clock and multiprocessor.
   const double waves = std::ceil(blocks / std::max(device.multiprocessors, 1));
-  const double image_us = waves * image / (64 * 1700.0);
+  const double image_us = waves * image / l2_port_bytes_per_us;
   return streaming_us(device, image * static_cast<double>(p.N) + filter) + image_us;
 }
 
-template <class T>
-cudaError_t launch_type(const Params& p, const LaunchShape& shape, cudaStream_t stream) {
-  return launch_kernel("pool_dense", pool_dense_kernel<T>, shape, stream, p);
-}
-
 cudaError_t launch(const PoolDenseProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
-  if (!operands.x || !operands.weight) return cudaErrorInvalidValue;
+  if (const cudaError_t error = check_operands(problem.epilogue, operands); error != cudaSuccess) return error;
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;
@@ -149,14 +143,9 @@ cudaError_t launch(const PoolDenseProblem& problem, const Operands& operands, co
   shape.blocks_x = static_cast<unsigned>(problem.N * p.channel_blocks);
   shape.threads = threads;
   shape.shared_bytes = sizeof(float) * static_cast<std::size_t>(p.shares * p.chunks * count);
-  switch (problem.in) {
-    case DType::f16:
-      return launch_type<dev::half>(p, shape, target.stream);
-    case DType::bf16:
-      return launch_type<dev::bfloat16>(p, shape, target.stream);
-    default:
-      return launch_type<float>(p, shape, target.stream);
-  }
+  return with_float_type(problem.in, [&]<class T>() {
+    return launch_kernel("pool_dense", pool_dense_kernel<T>, shape, target.stream, p);
+  });
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 // Sums are added in a fixed order: within the lane, by a butterfly over the warp, then the warps of the block one by
 // one through shared memory (8 f32).
 //
-// Budget: softmax_kernel 64 registers
+// Budget: softmax_kernel 64 registers, 32 bytes of shared memory
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"

@@ -1,16 +1,16 @@
 // The k largest values of each row, descending, with their indices: of equal values the lower index first, NaN last.
 // Values are compared as unsigned keys of the same order (NaN is 1, -0 is 0). The entry that takes every such problem.
 //
-// best_kernel, for small k: a block per row finds one place after another, each time the largest (key, -index) below
-// the one before; nothing is marked or moved, and the row is read from L1 or L2. 256 threads, 1024 for long rows;
+// top_k_best_kernel, for small k: a block per row finds one place after another, each time the largest (key, -index)
+// below the one before; nothing is marked or moved, and the row is read from L1 or L2. 256 threads, 1024 for long rows;
 // threads take 8 consecutive values in vectors. Shared memory: the best of each warp, 32 keys and 32 indices.
 //
-// rank_kernel, for large k: the place of a value is the number of values before it, so each thread counts for 4 values
-// against the whole row, which passes through shared memory in tiles of 1024 keys (4 KB). C^2 comparisons, but no step
-// depends on another one: the whole device works on one row.
+// top_k_rank_kernel, for large k: the place of a value is the number of values before it, so each thread counts for 4
+// values against the whole row, which passes through shared memory in tiles of 1024 keys (4 KB). C^2 comparisons, but
+// no step depends on another one: the whole device works on one row.
 //
-// Budget: best_kernel 64 registers
-// Budget: rank_kernel 64 registers
+// Budget: top_k_best_kernel 64 registers, 256 bytes of shared memory
+// Budget: top_k_rank_kernel 64 registers, 4096 bytes of shared memory
 #include "kernels/device/thread.hpp"
 #include "kernels/estimate.hpp"
 #include "kernels/kernel_list.hpp"
@@ -39,7 +39,7 @@ struct Params {
 /// Larger key, larger value; never 0.
 RESNET_DEVICE std::uint32_t key_of(float value) {
   if (value != value) return 1;
-  const std::uint32_t bits = dev::float_bits(value == 0 ? 0.0f : value);
+  const std::uint32_t bits = dev::to_bits(value == 0 ? 0.0f : value);
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
@@ -59,7 +59,7 @@ RESNET_DEVICE Place warp_first(Place place) {
   return place;
 }
 
-RESNET_KERNEL(long_threads, 1) best_kernel(RESNET_PARAMS(Params) p) {
+RESNET_KERNEL(long_threads, 1) top_k_best_kernel(RESNET_PARAMS(Params) p) {
   dev::SharedArena arena;
   std::uint32_t* const keys = arena.allocate<std::uint32_t>(32);
   std::uint32_t* const places = arena.allocate<std::uint32_t>(32);
@@ -98,7 +98,7 @@ RESNET_KERNEL(long_threads, 1) best_kernel(RESNET_PARAMS(Params) p) {
   }
 }
 
-RESNET_KERNEL(rank_threads, 4) rank_kernel(RESNET_PARAMS(Params) p) {
+RESNET_KERNEL(rank_threads, 4) top_k_rank_kernel(RESNET_PARAMS(Params) p) {
   dev::SharedArena arena;
   std::uint32_t* const tile = arena.allocate<std::uint32_t>(rank_tile);
   const std::int64_t row = dev::block_index().x / p.row_blocks;
@@ -199,13 +199,13 @@ cudaError_t launch(const TopKProblem& problem, const Operands& operands, const L
     shape.blocks_x = static_cast<unsigned>(problem.rows * p.row_blocks);
     shape.threads = rank_threads;
     shape.shared_bytes = sizeof(std::uint32_t) * rank_tile;
-    return launch_kernel("top_k_rank", rank_kernel, shape, target.stream, p);
+    return launch_kernel("top_k_rank", top_k_rank_kernel, shape, target.stream, p);
   }
   const int threads = problem.C <= short_row ? short_threads : long_threads;
   shape.blocks_x = streaming_blocks(problem.rows * threads, threads, 2048 / threads, *target.device);
   shape.threads = static_cast<unsigned>(threads);
   shape.shared_bytes = 2 * sizeof(std::uint32_t) * 32;
-  return launch_kernel("top_k_best", best_kernel, shape, target.stream, p);
+  return launch_kernel("top_k_best", top_k_best_kernel, shape, target.stream, p);
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <cstring>
-
-#include "kernels/device/compiler.hpp"
+#include "kernels/device/types.hpp"
 
 /// Indices, barriers, warp exchange. Blocks are one-dimensional, a warp has 32 lanes.
 namespace resnet::dev {
@@ -92,30 +90,13 @@ RESNET_DEVICE void sync_warp(std::uint32_t mask = all_lanes RESNET_SITE) {
 #endif
 }
 
-namespace detail {
-template <class T>
-RESNET_DEVICE std::uint32_t to_bits(T value) {
-  static_assert(sizeof(T) == 4);
-  std::uint32_t bits;
-  memcpy(&bits, &value, 4);
-  return bits;
-}
-template <class T>
-RESNET_DEVICE T from_bits(std::uint32_t bits) {
-  static_assert(sizeof(T) == 4);
-  T value;
-  memcpy(&value, &bits, 4);
-  return value;
-}
-}  // namespace detail
-
 /// The value of lane `source % width` within each group of `width` lanes. T has 4 bytes.
 template <class T>
 RESNET_DEVICE T shuffle(T value, int source, int width = 32, std::uint32_t mask = all_lanes RESNET_SITE) {
 #if RESNET_ON_GPU
   return __shfl_sync(mask, value, source, width);
 #elif !defined(__CUDACC__)
-  return detail::from_bits<T>(sim::shuffle(sim::Shuffle::index, mask, detail::to_bits(value), source, width, site));
+  return from_bits<T>(sim::shuffle(sim::Shuffle::index, mask, to_bits(value), source, width, site));
 #else
   return value;
 #endif
@@ -127,8 +108,7 @@ RESNET_DEVICE T shuffle_xor(T value, int bits, int width = 32, std::uint32_t mas
 #if RESNET_ON_GPU
   return __shfl_xor_sync(mask, value, bits, width);
 #elif !defined(__CUDACC__)
-  return detail::from_bits<T>(
-      sim::shuffle(sim::Shuffle::exclusive_or, mask, detail::to_bits(value), bits, width, site));
+  return from_bits<T>(sim::shuffle(sim::Shuffle::exclusive_or, mask, to_bits(value), bits, width, site));
 #else
   return value;
 #endif
@@ -140,7 +120,7 @@ RESNET_DEVICE T shuffle_down(T value, int delta, int width = 32, std::uint32_t m
 #if RESNET_ON_GPU
   return __shfl_down_sync(mask, value, static_cast<unsigned>(delta), width);
 #elif !defined(__CUDACC__)
-  return detail::from_bits<T>(sim::shuffle(sim::Shuffle::down, mask, detail::to_bits(value), delta, width, site));
+  return from_bits<T>(sim::shuffle(sim::Shuffle::down, mask, to_bits(value), delta, width, site));
 #else
   return value;
 #endif

@@ -22,14 +22,18 @@ struct alignas(16) Vec16 {
   std::uint32_t words[4];
 };
 
+/// A value of 4 bytes as a word, and back.
 template <class T>
-RESNET_DEVICE std::uint32_t float_bits(T value) {
+RESNET_DEVICE std::uint32_t to_bits(T value) {
+  static_assert(sizeof(T) == 4);
   std::uint32_t bits;
   memcpy(&bits, &value, 4);
   return bits;
 }
-RESNET_DEVICE float bits_float(std::uint32_t bits) {
-  float value;
+template <class T>
+RESNET_DEVICE T from_bits(std::uint32_t bits) {
+  static_assert(sizeof(T) == 4);
+  T value;
   memcpy(&value, &bits, 4);
   return value;
 }
@@ -47,7 +51,7 @@ RESNET_DEVICE float to_float(half value) {
   return 0;
 #endif
 }
-RESNET_DEVICE float to_float(bfloat16 value) { return bits_float(static_cast<std::uint32_t>(value.bits) << 16); }
+RESNET_DEVICE float to_float(bfloat16 value) { return from_bits<float>(static_cast<std::uint32_t>(value.bits) << 16); }
 
 /// Round to nearest even; NaN stays NaN; f16 overflows to infinity.
 template <class T>
@@ -76,7 +80,7 @@ RESNET_DEVICE bfloat16 from_float<bfloat16>(float value) {
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(result.bits) : "f"(value));
   return result;
 #elif RESNET_ON_GPU
-  const std::uint32_t bits = float_bits(value);
+  const std::uint32_t bits = to_bits(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fff};
   return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 #elif !defined(__CUDACC__)
@@ -115,7 +119,7 @@ RESNET_DEVICE std::uint32_t pack2(float low, float high) {
 RESNET_DEVICE std::uint32_t round_to_tf32(std::uint32_t bits) {
 #if RESNET_ON_GPU && __CUDA_ARCH__ >= 800
   std::uint32_t result;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(result) : "f"(bits_float(bits)));
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(result) : "f"(from_bits<float>(bits)));
   return result;
 #else
   const bool finite = (bits & 0x7f800000u) != 0x7f800000u;

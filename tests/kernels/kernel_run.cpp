@@ -60,11 +60,6 @@ void leave_out(kernels::Operands& operands, const std::string& name) {
   if (name == "semaphores") operands.semaphores = nullptr;
 }
 
-bool uses_matrix_unit(const kernels::Kernel& kernel) {
-  const auto named = [&](std::string_view text) { return kernel.name.find(text) != std::string_view::npos; };
-  return named("mma") || named("stem");
-}
-
 bool all_are(std::span<const std::byte> bytes, int value) {
   return std::all_of(bytes.begin(), bytes.end(), [&](std::byte b) { return b == static_cast<std::byte>(value); });
 }
@@ -113,7 +108,7 @@ RunResult run_kernel(const kernels::Kernel& kernel, const kernels::Problem& prob
   expect_success(api.cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   const Stream stream;
   RunResult result;
-  result.matrix_unit = uses_matrix_unit(kernel);
+  result.matrix_unit = kernel.unit == kernels::Unit::matrix;
   result.error = kernel.launch(problem, operands, {stream.get(), &device});
   if (const cudaError_t error = api.cudaStreamSynchronize(stream.get()); error != cudaSuccess) {
     // Nothing works on the device any more, so that there is no result to judge.
