@@ -44,7 +44,7 @@ RESNET_DEVICE std::uint32_t operand_word(unsigned lane, unsigned word, unsigned 
     return dev::pack2<T>(static_cast<float>(digit(lane, 2 * word, salt)),
                          static_cast<float>(digit(lane, 2 * word + 1, salt)));
   } else {
-    return dev::float_bits(static_cast<float>(digit(lane, word, salt)));
+    return dev::to_bits(static_cast<float>(digit(lane, word, salt)));
   }
 }
 
@@ -65,7 +65,7 @@ mma_kernel(RESNET_PARAMS(Params) p) {
   }
   dev::mma<T>(c, a, b);
   RESNET_UNROLL
-  for (int i = 0; i < 8; ++i) own_words(p)[i] = dev::float_bits(c[0][i / 4][i % 4]);
+  for (int i = 0; i < 8; ++i) own_words(p)[i] = dev::to_bits(c[0][i / 4][i % 4]);
 }
 
 RESNET_KERNEL(32, 1)
@@ -144,7 +144,7 @@ shuffle_kernel(RESNET_PARAMS(Params) p) {
   out[6] = static_cast<std::uint32_t>(dev::shuffle_down(value, 3));
   out[7] = static_cast<std::uint32_t>(dev::shuffle_down(value, 9, 16));
   out[8] = dev::ballot(lane % 3 == 0);
-  out[9] = dev::float_bits(dev::warp_sum(static_cast<float>(lane)));
+  out[9] = dev::to_bits(dev::warp_sum(static_cast<float>(lane)));
 }
 
 /// Lane l copies its first l % 17 bytes; the rest must become zero, and nothing beyond 16 bytes may change.
@@ -171,15 +171,15 @@ RESNET_KERNEL(32, 1)
 convert_kernel(RESNET_PARAMS(Params) p) {
   std::uint32_t* const out = own_words(p);
   const std::uint32_t bits = p.in[ramp_words + dev::lane()];
-  const float value = dev::bits_float(bits);
+  const float value = dev::from_bits<float>(bits);
   const bool is_nan = value != value;
   const auto half = dev::from_float<dev::half>(value);
   const auto brain = dev::from_float<dev::bfloat16>(value);
   // Of a NaN, only that it is one.
   out[0] = is_nan ? 1u : half.bits;
   out[1] = is_nan ? 1u : brain.bits;
-  out[2] = is_nan ? 1u : dev::float_bits(dev::to_float(half));
-  out[3] = is_nan ? 1u : dev::float_bits(dev::to_float(brain));
+  out[2] = is_nan ? 1u : dev::to_bits(dev::to_float(half));
+  out[3] = is_nan ? 1u : dev::to_bits(dev::to_float(brain));
   out[4] = is_nan ? 1u : dev::round_to_tf32(bits);
   out[5] = is_nan ? 1u : dev::from_float<std::uint8_t>(value);
   out[6] = dev::to_float(half) != dev::to_float(half);
@@ -211,7 +211,7 @@ mma_rounding_kernel(RESNET_PARAMS(Params) p) {
   }
   dev::mma<dev::half>(c, a, b);
   RESNET_UNROLL
-  for (int i = 0; i < 8; ++i) own_words(p)[i] = dev::float_bits(c[0][i / 4][i % 4]);
+  for (int i = 0; i < 8; ++i) own_words(p)[i] = dev::to_bits(c[0][i / 4][i % 4]);
 }
 
 struct Recording {
