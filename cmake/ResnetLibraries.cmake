@@ -78,6 +78,12 @@ if(RESNET_TESTS)
 endif()
 
 if(RESNET_CUDA)
+  # PTX of these lacks what kernels choose on newer GPUs: tiles beyond their shared memory, types that sm_75 has not.
+  foreach(architecture IN LISTS RESNET_CUDA_ARCHITECTURES)
+    if(architecture MATCHES "^(75|86|87|89|120|121)(-virtual)?$")
+      message(FATAL_ERROR "RESNET_CUDA_ARCHITECTURES: write ${CMAKE_MATCH_1}-real; newer GPUs need 80 or 90 beside it")
+    endif()
+  endforeach()
   find_package(CUDAToolkit 12.4 QUIET)
   find_package(Python3 QUIET COMPONENTS Interpreter)  # reads what ptxas reports
   if(CUDAToolkit_FOUND AND Python3_FOUND)

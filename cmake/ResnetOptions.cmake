@@ -4,7 +4,7 @@ option(BUILD_SHARED_LIBS "Build libresnet_engine as a shared library" ON)
 option(RESNET_TESTS "Build the tests" ON)
 option(RESNET_CUDA "Build the CUDA kernels when the toolkit is found" OFF)
 set(RESNET_CUDA_ARCHITECTURES "80-real;90" CACHE STRING
-    "GPU architectures: NN or NN-real; one without -real also serves newer GPUs, which compile it at the first start")
+    "GPU architectures, NN-real each; 80, 90 and 100 without -real also serve newer GPUs, which compile them at the first start")
 option(RESNET_WERROR "Treat warnings as errors" ON)
 set(RESNET_SANITIZE "" CACHE STRING "Sanitizers, for example address,undefined or thread")
 

@@ -362,7 +362,6 @@ cudaError_t launch_type(const Choice& choice, Params& p, cudaStream_t stream) {
 }
 
 cudaError_t launch(const ConvProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (const cudaError_t error = check_operands(problem.epilogue, operands); error != cudaSuccess) return error;
   const Choice choice = choose(problem, *target.device);
   if (choice.splits > 1) {
     if (!operands.workspace || !operands.semaphores) return cudaErrorInvalidValue;

@@ -268,6 +268,8 @@ conv_grouped_mma_kernel(RESNET_PARAMS(Params) p) {
       }
       dev::sync_threads();
     }
+  } else {
+    dev::trap("this target has no such tile");
   }
 }
 
@@ -391,7 +393,6 @@ cudaError_t launch_type(const Params& params, const ConvProblem& p, const Tile& 
 }
 
 cudaError_t launch(const ConvProblem& p, const Operands& operands, const LaunchTarget& target) {
-  if (const cudaError_t error = check_operands(p.epilogue, operands); error != cudaSuccess) return error;
   if (!is_aligned(operands.x, 16) || !is_aligned(operands.weight, 16)) return cudaErrorMisalignedAddress;
   const auto as_int = [](std::int64_t value) { return static_cast<int>(value); };
   const Tile tile = choose_tile(p, *target.device);

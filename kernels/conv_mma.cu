@@ -234,6 +234,8 @@ conv_mma_kernel(RESNET_PARAMS(Params) p) {
     }
     const auto output_row = [&](int i) -> std::int64_t { return first_row + i < p.rows ? first_row + i : -1; };
     store_tile<Tile>(c, shared, p.epilogue, output_row, p.columns, first_column);
+  } else {
+    dev::trap("this target has no such tile");
   }
 }
 
@@ -397,7 +399,8 @@ std::size_t conv_mma_workspace_bytes(const ConvMmaChoice& choice) {
 
 cudaError_t launch_conv_mma(const ConvProblem& p, const ConvMmaChoice& choice, const Operands& operands,
                             const LaunchTarget& target) {
-  if (const cudaError_t error = check_operands(p.epilogue, operands); error != cudaSuccess) return error;
+  if (!choice.ok()) return cudaErrorNotSupported;
+  if (const cudaError_t error = check_operands(p, operands); error != cudaSuccess) return error;
   if (choice.splits > 1 && (!operands.workspace || !operands.semaphores)) return cudaErrorInvalidValue;
   if (!is_aligned(operands.x, 16) || !is_aligned(operands.weight, 16) || !is_aligned(operands.workspace, 16))
     return cudaErrorMisalignedAddress;

@@ -199,8 +199,6 @@ Side side_of(const ValueDesc& desc, const void* data, std::int64_t positions) {
 }
 
 cudaError_t launch(const ConvertProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (!operands.x || !operands.y) return cudaErrorInvalidValue;
-  if (problem.scale_shift && (!operands.scale || !operands.shift)) return cudaErrorInvalidValue;
   Params p = {};
   p.x = operands.x;
   p.y = operands.y;

@@ -139,7 +139,6 @@ cudaError_t launch_type(const DenseProblem& problem, const Params& p, const Laun
 
 cudaError_t launch(const DenseProblem& problem, const Operands& operands, const LaunchTarget& target) {
   if (problem.N > few_rows) return conv_direct.launch(Problem(as_conv(problem)), operands, target);
-  if (const cudaError_t error = check_operands(problem.epilogue, operands); error != cudaSuccess) return error;
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;

@@ -61,13 +61,13 @@ enum class Unit { cuda_cores, matrix };
 /// One line of the catalog. All functions but launch are pure; all are thread-safe.
 struct Kernel {
   std::string_view name;
-  /// Whether it takes the problem on that device, and why not. Never throws for a problem of consistent sizes.
+  /// Whether it takes the problem on that device, and why not. Never throws.
   Support (*supports)(const Problem&, const DeviceInfo&) = nullptr;
   /// Paper model of its time (kernels/estimate.hpp). Only for what it supports, like the rest.
   double (*estimate_us)(const Problem&, const DeviceInfo&) = nullptr;
   std::size_t (*workspace_bytes)(const Problem&, const DeviceInfo&) = nullptr;
   /// Enqueues the work. A problem that supports() refuses gives cudaErrorNotSupported, a missing operand
-  /// cudaErrorInvalidValue, and nothing is launched.
+  /// cudaErrorInvalidValue, one that is not aligned to its element cudaErrorMisalignedAddress, and nothing is launched.
   cudaError_t (*launch)(const Problem&, const Operands&, const LaunchTarget&) = nullptr;
   WeightPack weights;
   Unit unit = Unit::cuda_cores;
@@ -80,8 +80,13 @@ const Kernel* find_kernel(std::string_view name);
 /// The supported entry with the smallest estimate, or null.
 const Kernel* select_kernel(const Problem& problem, const DeviceInfo& device);
 
-/// A kernel from functions of one kind of problem. The wrappers refuse other kinds, and every launch that supports()
-/// refuses.
+/// Whether the sizes make sense at all: none below 1, no negative pad, groups that divide the channels.
+Support check_sizes(const Problem& problem);
+/// cudaErrorInvalidValue for a missing operand, cudaErrorMisalignedAddress for one that is not aligned to its element.
+cudaError_t check_operands(const Problem& problem, const Operands& operands);
+
+/// A kernel from functions of one kind of problem. The wrappers refuse other kinds, sizes without sense, every launch
+/// that supports() refuses, and missing operands and those that are not aligned to their element.
 template <class P, Support (*supports_)(const P&, const DeviceInfo&), double (*estimate_)(const P&, const DeviceInfo&),
           std::size_t (*workspace_)(const P&, const DeviceInfo&),
           cudaError_t (*launch_)(const P&, const Operands&, const LaunchTarget&)>
@@ -91,6 +96,7 @@ constexpr Kernel make_kernel(std::string_view name, WeightPack weights = {}, Uni
   kernel.supports = [](const Problem& problem, const DeviceInfo& device) {
     const P* const own = std::get_if<P>(&problem);
     if (!own) return Support::no("another kind of problem");
+    if (Support sizes = check_sizes(problem); !sizes) return sizes;
     return supports_(*own, device);
   };
   kernel.estimate_us = [](const Problem& problem, const DeviceInfo& device) {
@@ -102,7 +108,8 @@ constexpr Kernel make_kernel(std::string_view name, WeightPack weights = {}, Uni
   kernel.launch = [](const Problem& problem, const Operands& operands, const LaunchTarget& target) {
     const P* const own = std::get_if<P>(&problem);
     if (!target.device) return cudaErrorInvalidValue;
-    if (!own || !supports_(*own, *target.device)) return cudaErrorNotSupported;
+    if (!own || !check_sizes(problem) || !supports_(*own, *target.device)) return cudaErrorNotSupported;
+    if (const cudaError_t error = check_operands(problem, operands); error != cudaSuccess) return error;
     return launch_(*own, operands, target);
   };
   kernel.weights = weights;

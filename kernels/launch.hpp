@@ -37,20 +37,6 @@ inline dev::Epilogue make_epilogue(const EpilogueProblem& problem, DType out, co
   return epilogue;
 }
 
-/// cudaErrorInvalidValue where the epilogue misses an operand.
-inline cudaError_t check_epilogue(const EpilogueProblem& problem, const Operands& operands) {
-  if (!operands.y || (problem.scale && !operands.scale) || (problem.shift && !operands.shift) ||
-      (problem.residual && !operands.second)) {
-    return cudaErrorInvalidValue;
-  }
-  return cudaSuccess;
-}
-
-/// The same for a layer with a filter.
-inline cudaError_t check_operands(const EpilogueProblem& problem, const Operands& operands) {
-  return operands.x && operands.weight ? check_epilogue(problem, operands) : cudaErrorInvalidValue;
-}
-
 /// `launch.operator()<T>()` with the C++ type of a float DType.
 template <class Launch>
 auto with_float_type(DType type, const Launch& launch) {

@@ -99,8 +99,6 @@ double estimate_us(const PointwiseProblem& p, const DeviceInfo& device) {
 }
 
 cudaError_t launch(const PointwiseProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (const cudaError_t error = check_epilogue(problem.epilogue, operands); error != cudaSuccess) return error;
-  if (!operands.x || (problem.kind != PointwiseKind::copy && !operands.second)) return cudaErrorInvalidValue;
   Params p = {};
   p.x = operands.x;
   p.second = operands.second;

@@ -90,6 +90,8 @@ RESNET_DEVICE void mma_one_s8(std::int32_t (&c)[4], const std::uint32_t (&a)[4],
       "%1, %2, %3};"
       : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  trap("no int8 matrix unit");
 #endif
 }
 }  // namespace detail

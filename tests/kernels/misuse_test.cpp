@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 
 #include "kernels/cuda_api.hpp"
 #include "kernels/kernel_run.hpp"
@@ -12,6 +14,45 @@ namespace resnet::test {
 namespace {
 
 using KernelMisuse = testing::TestWithParam<const kernels::Kernel*>;
+
+using Setter = std::function<void(kernels::Problem&, std::int64_t)>;
+
+template <class P, class... Member>
+std::vector<Setter> setters(Member... members) {
+  return {[members](kernels::Problem& problem, std::int64_t value) { std::get<P>(problem).*members = value; }...};
+}
+
+/// What must be at least 1 in a problem of that kind.
+std::vector<Setter> size_setters(const kernels::Problem& problem) {
+  using Conv = ConvProblem;
+  using Pool = PoolProblem;
+  using Adaptive = AdaptivePoolProblem;
+  using Both = PoolDenseProblem;
+  if (std::holds_alternative<Conv>(problem)) {
+    return setters<Conv>(&Conv::N, &Conv::H, &Conv::W, &Conv::C, &Conv::K, &Conv::R, &Conv::S, &Conv::P, &Conv::Q,
+                         &Conv::stride_h, &Conv::stride_w, &Conv::dilation_h, &Conv::dilation_w, &Conv::groups);
+  }
+  if (std::holds_alternative<DenseProblem>(problem))
+    return setters<DenseProblem>(&DenseProblem::N, &DenseProblem::C, &DenseProblem::K);
+  if (std::holds_alternative<Pool>(problem)) {
+    return setters<Pool>(&Pool::N, &Pool::H, &Pool::W, &Pool::C, &Pool::R, &Pool::S, &Pool::P, &Pool::Q,
+                         &Pool::stride_h, &Pool::stride_w);
+  }
+  if (std::holds_alternative<Adaptive>(problem))
+    return setters<Adaptive>(&Adaptive::N, &Adaptive::H, &Adaptive::W, &Adaptive::C, &Adaptive::P, &Adaptive::Q);
+  if (std::holds_alternative<PointwiseProblem>(problem))
+    return setters<PointwiseProblem>(&PointwiseProblem::N, &PointwiseProblem::positions_per_image,
+                                     &PointwiseProblem::C);
+  if (std::holds_alternative<PadProblem>(problem))
+    return setters<PadProblem>(&PadProblem::N, &PadProblem::H, &PadProblem::W, &PadProblem::C);
+  if (std::holds_alternative<SoftmaxProblem>(problem))
+    return setters<SoftmaxProblem>(&SoftmaxProblem::rows, &SoftmaxProblem::C);
+  if (std::holds_alternative<TopKProblem>(problem))
+    return setters<TopKProblem>(&TopKProblem::rows, &TopKProblem::C, &TopKProblem::k);
+  if (std::holds_alternative<Both>(problem)) return setters<Both>(&Both::N, &Both::H, &Both::W, &Both::C, &Both::K);
+  return {[](kernels::Problem& own, std::int64_t value) { std::get<ConvertProblem>(own).in.dims.n = value; },
+          [](kernels::Problem& own, std::int64_t value) { std::get<ConvertProblem>(own).in.dims.c = value; }};
+}
 
 TEST_P(KernelMisuse, RunsAtLeastOneProblemOfTheTable) {
   EXPECT_FALSE(samples_for(*GetParam(), 1).empty()) << GetParam()->name << " takes no small problem of the table";
@@ -50,6 +91,25 @@ TEST_P(KernelMisuse, LaunchesNothingForAProblemThatItRefuses) {
       EXPECT_EQ(result.error, cudaErrorNotSupported) << kernels::to_string(problem);
       EXPECT_TRUE(result.untouched) << kernels::to_string(problem);
       EXPECT_TRUE(result.faults.empty()) << result.faults.front();
+    }
+  }
+}
+
+TEST_P(KernelMisuse, RefusesSizesWithoutSense) {
+  // Every size of a problem in turn: zero and negative.
+  const auto refused = [](const kernels::Problem& problem) {
+    const Support support = GetParam()->supports(problem, devices().front());
+    EXPECT_FALSE(support) << kernels::to_string(problem);
+    EXPECT_FALSE(support.reason.empty());
+    EXPECT_EQ(GetParam()->launch(problem, {}, {nullptr, &devices().front()}), cudaErrorNotSupported);
+  };
+  for (const Sample& sample : samples_for(*GetParam(), 1)) {
+    for (const std::int64_t wrong : {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
+      for (const auto& set : size_setters(sample.problem)) {
+        kernels::Problem problem = sample.problem;
+        set(problem, wrong);
+        refused(problem);
+      }
     }
   }
 }
@@ -105,14 +165,17 @@ TEST_P(KernelMisuse, RefusesMisalignedOperandsOrIsRight) {
                                  GetParam()->workspace_bytes(sample.problem, *sample.device) > 0},
                                 {"y", &RunOptions::Offsets::y, size_of(sizes.y_type), true}};
     for (const Operand& operand : operands) {
-      for (const std::size_t offset : {2u, 4u, 8u}) {
-        if (!operand.present || offset % operand.element != 0) continue;
+      for (const std::size_t offset : {1u, 2u, 4u, 8u}) {
+        if (!operand.present) continue;
         SCOPED_TRACE(case_text(*GetParam(), sample.problem, kind, *sample.device) + ", " + operand.name + " + " +
                      std::to_string(offset));
         RunOptions how;
         how.offsets.*operand.offset = offset;
         const RunResult result = run_kernel(*GetParam(), sample.problem, *sample.device, used, how);
         for (const std::string& fault : result.faults) ADD_FAILURE() << fault;
+        if (offset % operand.element != 0) {
+          EXPECT_EQ(result.error, cudaErrorMisalignedAddress);
+        }
         if (result.error == cudaErrorMisalignedAddress) {
           EXPECT_TRUE(result.untouched);
         } else {
