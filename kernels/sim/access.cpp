@@ -73,6 +73,21 @@ void set_states(const void* data, std::size_t bytes, std::uint8_t state) {
   if (Shadow* const shadow = shadow_of(address)) std::memset(shadow->states + (address - shadow->first), state, bytes);
 }
 
+/// States of a sparse allocation are written when they are first looked at.
+bool in_sparse_allocation(const void* address, std::size_t bytes) {
+  const Allocation* const allocation = device_memory().find(address, bytes);
+  return allocation && allocation->sparse();
+}
+
+constexpr std::uintptr_t page = 4096;
+
+/// The whole pages in [begin, end) become zero and cost no memory.
+void give_back(const void* begin, const void* end) {
+  const auto first = (reinterpret_cast<std::uintptr_t>(begin) + page - 1) / page * page;
+  const auto last = reinterpret_cast<std::uintptr_t>(end) / page * page;
+  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 const char* name_of(Access access) {
   return access == Access::read ? "a read" : access == Access::write ? "a write" : "an atomic";
 }
@@ -237,15 +252,15 @@ void shadow_allocated(const void* data, std::size_t bytes) {
 
 void shadow_released(const void* data, std::size_t bytes) {
   if (!linked) return;
-  set_states(data, bytes, 0);
   const auto address = reinterpret_cast<std::uintptr_t>(data);
-  if (!device.contains(address)) return;
-  // Give the pages back; only whole ones.
-  constexpr std::uintptr_t page = 4096;
-  Cell* const cells = device.cells + (address - device.first) / 4;
-  const auto first = (reinterpret_cast<std::uintptr_t>(cells) + page - 1) / page * page;
-  const auto end = reinterpret_cast<std::uintptr_t>(cells + bytes / 4) / page * page;
-  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+  if (!device.contains(address)) return set_states(data, bytes, 0);
+  const std::size_t offset = address - device.first;
+  std::uint8_t* const states = device.states + offset;
+  const std::size_t edge = std::min<std::size_t>(bytes, page);
+  std::memset(states, 0, edge);
+  give_back(states, states + bytes);
+  std::memset(states + bytes - edge, 0, edge);
+  give_back(device.cells + offset / 4, device.cells + (offset + bytes) / 4);
 }
 
 void shadow_initialised(const void* data, std::size_t bytes) {
@@ -256,7 +271,7 @@ void shadow_copied(const void* to, const void* from, std::size_t bytes) {
   if (!linked) return;
   const auto target = reinterpret_cast<std::uintptr_t>(to), source = reinterpret_cast<std::uintptr_t>(from);
   if (!device.contains(target)) return;
-  if (device.contains(source)) {
+  if (device.contains(source) && !in_sparse_allocation(from, bytes)) {
     std::memmove(device.states + (target - device.first), device.states + (source - device.first), bytes);
   } else {
     set_states(to, bytes, allocated | initialised);
@@ -311,7 +326,8 @@ void check_access(const void* address, std::size_t bytes, Access access, const O
   std::uint8_t* const states = shadow->states + (where - shadow->first);
   if (!all_are(states, bytes, allocated | initialised)) {
     bool fatal = false;
-    bad_state(states, bytes, address, access, in_shared, origin, fatal);
+    if (in_shared || !in_sparse_allocation(address, bytes))
+      bad_state(states, bytes, address, access, in_shared, origin, fatal);
     if (fatal) leave();
     // Said once; and what is written is initialised from now on.
     std::memset(states, allocated | initialised, bytes);

@@ -51,6 +51,7 @@ struct Schedule {
   CopyPolicy copies = CopyPolicy::random;
   StreamPolicy streams = StreamPolicy::immediate;
   bool truncating_mma = false;  ///< fp32 sums inside mma lose bits as matrix units may; sums of integers stay exact
+  std::uint32_t sampled_blocks = 0;  ///< along x only the first, the middle and the last so many run; 0: all
 };
 void set_schedule(const Schedule& schedule);
 Schedule schedule();

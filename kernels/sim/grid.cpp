@@ -32,6 +32,27 @@ cudaError_t error_of(ReportKind kind) {
 
 cudaError_t first_error = cudaSuccess;
 
+/// The numbers of the blocks that run, in the schedule's order.
+std::vector<std::size_t> blocks_to_run(const Launch& launch) {
+  const std::size_t x = launch.grid.x, rows = static_cast<std::size_t>(launch.grid.y) * launch.grid.z;
+  const std::size_t sampled = launch.schedule.sampled_blocks;
+  std::vector<std::size_t> order;
+  if (sampled == 0 || x <= 3 * sampled) {
+    order.resize(x * rows);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+  } else {
+    for (std::size_t row = 0; row < rows; ++row)
+      for (const std::size_t first : {std::size_t{0}, (x - sampled) / 2, x - sampled})
+        for (std::size_t i = 0; i < sampled; ++i) order.push_back(row * x + first + i);
+  }
+  if (launch.schedule.seed != 0) {
+    Random random(launch.schedule.seed * 7919 + launch.number);
+    for (std::size_t i = order.size(); i > 1; --i)
+      std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+  }
+  return order;
+}
+
 }  // namespace
 
 void set_launch_error(ReportKind kind) {
@@ -46,15 +67,7 @@ cudaError_t run_grid(const Launch& launch) {
   block.start_grid(launch);
   running_block = &block;
   const FaultGuard guard;
-  const std::size_t blocks = static_cast<std::size_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
-  std::vector<std::size_t> order(blocks);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  if (launch.schedule.seed != 0) {
-    Random random(launch.schedule.seed * 7919 + launch.number);
-    for (std::size_t i = blocks; i > 1; --i)
-      std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
-  }
-  for (const std::size_t index : order) {
+  for (const std::size_t index : blocks_to_run(launch)) {
     const auto x = static_cast<unsigned>(index % launch.grid.x);
     const auto y = static_cast<unsigned>(index / launch.grid.x % launch.grid.y);
     const auto z = static_cast<unsigned>(index / launch.grid.x / launch.grid.y);

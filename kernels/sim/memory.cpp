@@ -30,28 +30,32 @@ std::byte* DeviceMemory::allocate(std::size_t bytes, int device) {
   if (bytes > range_bytes / 4) return nullptr;
   // A page between neighbours stays without access.
   const std::size_t used_bytes = canary_bytes + round_up(bytes, page) + canary_bytes;
-  std::size_t slot_bytes = used_bytes + page;
-  std::byte* slot = nullptr;
-  if (next_ + slot_bytes <= range_bytes) {
-    slot = base_ + next_;
-    next_ += slot_bytes;
-  } else {
-    const auto found = free_slots_.lower_bound(slot_bytes);
-    if (found == free_slots_.end()) return nullptr;
-    slot_bytes = found->first;
-    slot = found->second;
+  Allocation allocation{nullptr, bytes, device, nullptr, used_bytes + page};
+  // Fresh addresses first, so that late accesses to released memory are found; large ones would use up the range.
+  const bool fresh = next_ + allocation.slot_bytes <= range_bytes;
+  const auto found = fresh && !allocation.sparse() ? free_slots_.end() : free_slots_.lower_bound(allocation.slot_bytes);
+  if (found != free_slots_.end()) {
+    allocation.slot_bytes = found->first;
+    allocation.slot = found->second;
     free_slots_.erase(found);
+  } else if (fresh) {
+    allocation.slot = base_ + next_;
+    next_ += allocation.slot_bytes;
+  } else {
+    return nullptr;
   }
+  std::byte* const slot = allocation.slot;
   if (mprotect(slot, used_bytes, PROT_READ | PROT_WRITE) != 0) {
-    free_slots_.emplace(slot_bytes, slot);
+    free_slots_.emplace(allocation.slot_bytes, slot);
     return nullptr;
   }
   std::byte* const data = slot + canary_bytes;
   std::memset(slot, canary, canary_bytes);
-  std::memset(data, poison, bytes);
+  if (!allocation.sparse()) std::memset(data, poison, bytes);
   std::memset(data + bytes, canary, used_bytes - canary_bytes - bytes);
-  shadow_allocated(data, bytes);
-  allocations_[data] = {data, bytes, device, slot, slot_bytes};
+  shadow_allocated(data, allocation.sparse() ? 0 : bytes);
+  allocation.data = data;
+  allocations_[data] = allocation;
   return data;
 }
 
@@ -102,7 +106,8 @@ void DeviceMemory::check_canaries() {
 
 void DeviceMemory::count_as_initialised() const {
   if (!hooks_linked()) return;
-  for (const auto& [data, allocation] : allocations_) shadow_initialised(allocation.data, allocation.bytes);
+  for (const auto& [data, allocation] : allocations_)
+    if (!allocation.sparse()) shadow_initialised(allocation.data, allocation.bytes);
 }
 
 std::size_t DeviceMemory::used(int device) const {

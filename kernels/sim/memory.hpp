@@ -14,6 +14,10 @@ struct Allocation {
   int device = 0;
   std::byte* slot = nullptr;  ///< with the canaries
   std::size_t slot_bytes = 0;
+
+  /// So large that nothing may go over all of it: it begins as zeros of pages that the system has not given yet, and
+  /// counts as written.
+  bool sparse() const { return bytes >= std::size_t{1} << 30; }
 };
 
 class DeviceMemory {
@@ -23,7 +27,7 @@ class DeviceMemory {
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
 
-  /// Filled with NaN patterns; null when the range is used up.
+  /// Filled with NaN patterns unless sparse; null when the range is used up.
   std::byte* allocate(std::size_t bytes, int device);
   /// False where `data` is no allocation.
   bool release(void* data);
@@ -41,7 +45,7 @@ class DeviceMemory {
   void count_as_initialised() const;
   std::size_t used(int device) const;
 
-  static constexpr std::size_t range_bytes = std::size_t{1} << 36;
+  static constexpr std::size_t range_bytes = std::size_t{1} << 38;
   static constexpr std::size_t canary_bytes = 4096;
   std::byte* base() const { return base_; }
 

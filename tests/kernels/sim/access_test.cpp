@@ -412,6 +412,31 @@ TEST_F(AccessTest, AsynchronousCopies) {
   }
 }
 
+struct LargeParams {
+  float* end;
+};
+RESNET_KERNEL(64, 1) large_inside(RESNET_PARAMS(LargeParams) p) { *(p.end - 1 - thread_index()) += 1; }
+RESNET_KERNEL(64, 1) large_behind(RESNET_PARAMS(LargeParams) p) {
+  MISTAKE();
+  if (thread_index() == 3) *p.end = 1;
+}
+
+TEST_F(AccessTest, ALargeAllocationCountsAsWrittenAndHasBounds) {
+  constexpr std::size_t count = std::size_t{3} << 30;
+  const DeviceArray<float> large(count);
+  const auto launch = [&](void (*kernel)(LargeParams)) {
+    return kernels::launch_kernel("large", kernel, {.threads = 64}, nullptr, LargeParams{large.data() + count});
+  };
+  EXPECT_EQ(launch(large_inside), cudaSuccess);
+  EXPECT_EQ(texts(take_reports()), "");
+  launch(large_behind);
+  const std::vector<Report> reports = take_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, ReportKind::out_of_bounds);
+  EXPECT_EQ(reports[0].line, wrong_line);
+  reset();
+}
+
 TEST_F(AccessTest, ReportsNameBlockAndThread) {
   const std::vector<Report> reports = run(write_before, 64, 1);
   ASSERT_EQ(reports.size(), 1u);

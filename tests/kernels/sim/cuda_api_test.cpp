@@ -274,6 +274,42 @@ TEST_F(SimTest, LaunchesThatNoDeviceTakesAreRefused) {
   EXPECT_EQ(x.values()[0], 2);
 }
 
+struct RecordParams {
+  std::uint32_t* count;
+  std::uint32_t* blocks;
+};
+RESNET_KERNEL(32, 1) record_kernel(RESNET_PARAMS(RecordParams) p) {
+  if (dev::thread_index() == 0) p.blocks[dev::atomic_add(p.count, 1)] = dev::block_index().x;
+}
+
+TEST_F(SimTest, ASampleOfAGridIsItsFirstMiddleAndLastBlocks) {
+  set_schedule({.sampled_blocks = 2});
+  const DeviceArray<std::uint32_t> count(std::vector<std::uint32_t>{0}), blocks(12);
+  ASSERT_EQ(kernels::launch_kernel("record", record_kernel, {.blocks_x = 0x7fffffff, .blocks_y = 2, .threads = 32},
+                                   nullptr, RecordParams{count.data(), blocks.data()}),
+            cudaSuccess);
+  std::vector<std::uint32_t> ran = blocks.values();
+  std::sort(ran.begin(), ran.end());
+  EXPECT_EQ(ran, (std::vector<std::uint32_t>{0, 0, 1, 1, 0x3ffffffe, 0x3ffffffe, 0x3fffffff, 0x3fffffff, 0x7ffffffd,
+                                             0x7ffffffd, 0x7ffffffe, 0x7ffffffe}));
+}
+
+TEST_F(SimTest, ALargeAllocationTakesMemoryWhereItIsUsed) {
+  constexpr std::size_t count = std::size_t{3} << 30, bytes = count * sizeof(int);
+  // Twice: the addresses of the first one are used again, and are zero again.
+  for (int i = 0; i < 2; ++i) {
+    void* memory = nullptr;
+    ASSERT_EQ(cuda_api().cudaMalloc(&memory, bytes), cudaSuccess);
+    int* const last = static_cast<int*>(memory) + count - 32;
+    ASSERT_EQ(kernels::launch_kernel("increment", increment_kernel, {.threads = 32}, nullptr, IncrementParams{last, 5}),
+              cudaSuccess);
+    int value = 0;
+    ASSERT_EQ(cuda_api().cudaMemcpy(&value, last + 31, sizeof value, cudaMemcpyDeviceToHost), cudaSuccess);
+    EXPECT_EQ(value, 5);
+    EXPECT_EQ(cuda_api().cudaFree(memory), cudaSuccess);
+  }
+}
+
 TEST_F(SimTest, HasNoDeviceWhenToldSo) {
   set_devices({});
   int count = -1;
