@@ -77,7 +77,7 @@ pool_dense_kernel(RESNET_PARAMS(Params) p) {
   }
   dev::sync_threads();
 
-  const int first_k = channel_block * block_channels;
+  const std::int64_t first_k = std::int64_t{channel_block} * block_channels;
   for (int i = static_cast<int>(dev::warp()); i < block_channels; i += warps) {
     const std::int64_t k = first_k + i;
     if (k >= p.K) break;

@@ -33,6 +33,9 @@ void use_device(const DeviceInfo& device);
 /// How the emulator runs the threads, copies and streams of run number `run`. Of no effect on a GPU.
 /// `truncating_mma`: sums inside the matrix unit lose bits, as real ones may.
 void use_schedule(int run, bool truncating_mma);
+/// Until the next use_schedule() the emulator runs only the first, the middle and the last `blocks` along a grid's x. A
+/// GPU always runs all.
+void use_block_sample(unsigned blocks);
 /// Faults that the emulator saw since the last call.
 std::vector<std::string> take_reports();
 

@@ -34,6 +34,7 @@ std::span<const DeviceInfo> devices() {
 
 void use_device(const DeviceInfo& device) { cuda_api().cudaSetDevice(device.index); }
 void use_schedule(int, bool) {}
+void use_block_sample(unsigned) {}
 
 std::vector<std::string> take_reports() {
   const cudaError_t error = cuda_api().cudaGetLastError();

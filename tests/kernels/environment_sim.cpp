@@ -68,6 +68,12 @@ void use_schedule(int run, bool truncating_mma) {
   sim::set_schedule(schedule);
 }
 
+void use_block_sample(unsigned blocks) {
+  sim::Schedule schedule = sim::schedule();
+  schedule.sampled_blocks = blocks;
+  sim::set_schedule(schedule);
+}
+
 std::vector<std::string> take_reports() {
   std::vector<std::string> texts;
   for (const sim::Report& report : sim::take_reports()) texts.push_back(to_string(report));
