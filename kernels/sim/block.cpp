@@ -9,6 +9,7 @@
 namespace resnet::sim {
 
 constinit thread_local const Thread* current = nullptr;
+constinit thread_local const Thread* served = nullptr;
 Block* running_block = nullptr;
 
 bool same_site(Site a, Site b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }

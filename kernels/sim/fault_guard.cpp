@@ -3,6 +3,7 @@
 #include <ucontext.h>
 
 #include <array>
+#include <utility>
 
 #include "kernels/sim/block.hpp"
 #include "kernels/sim/memory.hpp"
@@ -15,6 +16,7 @@ std::array<struct sigaction, signals.size()> old_actions;
 // A fiber that left its stack has none for the handler.
 alignas(64) std::array<std::byte, 64 * 1024> handler_stack;
 
+/// `pc`: in the kernel, or null.
 void describe(const void* address, const void* pc) {
   std::ostringstream text;
   const Stack& stack = self().stack;
@@ -25,10 +27,16 @@ void describe(const void* address, const void* pc) {
     text << "an access at " << address << ", where "
          << (device_memory().contains(address) ? "no allocation is" : "no memory is");
   }
-  add_report(ReportKind::out_of_bounds, pc, text.str());
+  if (pc) {
+    add_report(ReportKind::out_of_bounds, pc, text.str());
+  } else {
+    add_report(ReportKind::out_of_bounds, "", 0, text.str());
+  }
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
+  const bool serving = !current && served;
+  if (serving) current = std::exchange(served, nullptr);
   if (!current) {
     // Not a kernel's: happens again behind this return, without us.
     for (std::size_t i = 0; i < signals.size(); ++i)
@@ -39,7 +47,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 #if defined(__x86_64__)
   // add_report() takes a return address, one behind the instruction's first byte.
   const auto instruction = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
-  pc = reinterpret_cast<const void*>(instruction + 1);
+  if (!serving) pc = reinterpret_cast<const void*>(instruction + 1);
 #else
   static_cast<void>(context);
 #endif

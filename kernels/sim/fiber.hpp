@@ -68,17 +68,22 @@ struct Fiber : Thread {
 
 inline Fiber& self() { return *static_cast<Fiber*>(const_cast<Thread*>(current)); }
 
+/// The kernel's thread that the emulator works for, or null.
+extern constinit thread_local const Thread* served;
+
 /// While it lives, memory calls of this host thread are the emulator's own and not checked.
 class OutsideKernel {
  public:
   // The fences keep the compiler from seeing that memcpy does not read `current`: the one that is linked does.
   OutsideKernel() : inside_(current) {
+    served = current;
     current = nullptr;
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
   ~OutsideKernel() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     current = inside_;
+    served = nullptr;
   }
   OutsideKernel(const OutsideKernel&) = delete;
   OutsideKernel& operator=(const OutsideKernel&) = delete;

@@ -46,6 +46,8 @@ class DeviceMemory {
   std::size_t used(int device) const;
 
   static constexpr std::size_t range_bytes = std::size_t{1} << 38;
+  /// Below the first allocation: a wrapped index must not reach the host's memory.
+  static constexpr std::size_t guard_bytes = std::size_t{1} << 36;
   static constexpr std::size_t canary_bytes = 4096;
   std::byte* base() const { return base_; }
 
@@ -53,7 +55,7 @@ class DeviceMemory {
   void check_canaries(const Allocation& allocation);
 
   std::byte* base_ = nullptr;
-  std::size_t next_ = 0;
+  std::size_t next_ = guard_bytes;
   std::map<const std::byte*, Allocation> allocations_;
   std::multimap<std::size_t, std::byte*> free_slots_;
 };

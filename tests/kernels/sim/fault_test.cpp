@@ -218,9 +218,12 @@ TEST_F(FaultTest, WhatTheDeviceLacks) {
 RESNET_KERNEL(64, 1) wild_write(RESNET_PARAMS(Params) p) {
   if (dev::thread_index() == 9) p.x[1 << 24] = 1;
 }
+RESNET_KERNEL(64, 1) wild_vector_write(RESNET_PARAMS(Params) p) {
+  if (dev::thread_index() == 9) dev::store16(p.x + (1 << 24), {});
+}
 TEST_F(FaultTest, WriteWhereNoMemoryIs) {
-  for (int i = 0; i < 2; ++i) {
-    const Report report = fault_of(wild_write);
+  for (const auto& kernel : {wild_write, wild_write, wild_vector_write, wild_vector_write}) {
+    const Report report = fault_of(kernel);
     EXPECT_EQ(report.kind, ReportKind::out_of_bounds);
     EXPECT_EQ(report.thread, 9);
   }
