@@ -103,9 +103,9 @@ std::vector<SlicedProblem> memory_bound() {
   const auto add = [&](const char* name, std::int64_t slice_elements, const auto& of) {
     cases.push_back({name, of(two_32 / slice_elements + 2), of(3)});
   };
-  // One channel, one element per item: their number leaves 32 bits, too.
+  // With one channel an item is one element: their number leaves 32 bits, too.
   for (const std::int64_t C : {64, 1}) {
-    add(C == 64 ? "max_pool" : "avg_pool", 8 * C, [&](std::int64_t N) {
+    add(C == 64 ? "max_pool" : "avg_pool", C == 64 ? 8 * C : 4 * C, [&](std::int64_t N) {
       PoolProblem p;
       p.N = N, p.H = p.W = 4, p.C = C, p.R = p.S = p.stride_h = p.stride_w = p.P = p.Q = 2, p.max = C == 64;
       return p;
@@ -113,11 +113,13 @@ std::vector<SlicedProblem> memory_bound() {
   }
   for (const std::int64_t P : {2, 1})
     add("adaptive_pool", P * P * 128, [&](std::int64_t N) { return AdaptivePoolProblem{N, 2 * P, 2 * P, 64, P, P}; });
+  add("adaptive_pool", 4, [&](std::int64_t N) { return AdaptivePoolProblem{N, 3, 3, 1, 2, 2}; });
   for (const PointwiseKind kind : {PointwiseKind::copy, PointwiseKind::add, PointwiseKind::multiply_channels}) {
     for (const std::int64_t C : {64, 65}) {
-      add("pointwise", 4 * C, [&](std::int64_t N) {
+      // One position: the second operand of multiply_channels is as large as the first.
+      add("pointwise", C, [&](std::int64_t N) {
         PointwiseProblem p;
-        p.kind = kind, p.N = N, p.positions_per_image = 4, p.C = C;
+        p.kind = kind, p.N = N, p.positions_per_image = 1, p.C = C;
         p.epilogue.scale = p.epilogue.shift = kind == PointwiseKind::multiply_channels;
         return p;
       });
