@@ -65,8 +65,8 @@ std::vector<SlicedProblem> convolutions() {
     cases.push_back({"rows_of_one_image", of(two_32 / (8 * 64) + 2), of(3)});
   };
   for (const std::int64_t groups : {1, 8, 64}) rows_of_one_image(groups);
-  const auto filters = [](std::int64_t slices) { return make_conv({.C = 1024, .K = 16 * slices}); };
-  cases.push_back({"filters", filters(two_32 / (16 * 1024) + 2), filters(3)});
+  const auto filters = [](std::int64_t slices) { return make_conv({.C = 256, .K = 16 * slices}); };
+  cases.push_back({"filters", filters(two_32 / (16 * 256) + 2), filters(3)});
   return cases;
 }
 
@@ -89,7 +89,7 @@ std::vector<SlicedProblem> dense_layers() {
     p.N = 1, p.H = p.W = 2, p.C = C, p.K = 16 * slices, p.epilogue.shift = true;
     return p;
   };
-  for (const std::int64_t C : {1024, 1}) {
+  for (const std::int64_t C : {256, 1}) {
     const std::int64_t slices = two_32 / (16 * C) + 2;
     cases.push_back({"filters", filters(C, slices), filters(C, 3)});
     cases.push_back({"pooled_filters", pooled_filters(C, slices), pooled_filters(C, 3)});
