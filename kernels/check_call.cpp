@@ -26,15 +26,25 @@ Support both(Support first, const Support& second) { return first ? second : fir
 
 template <class P>
 Support check_pads(const P& p) {
-  return at_least(0, {{"pad_top", p.pad_top}, {"pad_left", p.pad_left}, {"pad_bottom", p.pad_bottom},
-                      {"pad_right", p.pad_right}});
+  return at_least(
+      0, {{"pad_top", p.pad_top}, {"pad_left", p.pad_left}, {"pad_bottom", p.pad_bottom}, {"pad_right", p.pad_right}});
 }
 
 Support check(const ConvProblem& p) {
-  const Support sizes = both(at_least(1, {{"N", p.N}, {"H", p.H}, {"W", p.W}, {"C", p.C}, {"K", p.K}, {"R", p.R},
-                                          {"S", p.S}, {"P", p.P}, {"Q", p.Q}, {"groups", p.groups},
-                                          {"stride_h", p.stride_h}, {"stride_w", p.stride_w},
-                                          {"dilation_h", p.dilation_h}, {"dilation_w", p.dilation_w}}),
+  const Support sizes = both(at_least(1, {{"N", p.N},
+                                          {"H", p.H},
+                                          {"W", p.W},
+                                          {"C", p.C},
+                                          {"K", p.K},
+                                          {"R", p.R},
+                                          {"S", p.S},
+                                          {"P", p.P},
+                                          {"Q", p.Q},
+                                          {"groups", p.groups},
+                                          {"stride_h", p.stride_h},
+                                          {"stride_w", p.stride_w},
+                                          {"dilation_h", p.dilation_h},
+                                          {"dilation_w", p.dilation_w}}),
                              check_pads(p));
   if (!sizes) return sizes;
   if (p.C % p.groups == 0 && p.K % p.groups == 0) return Support::yes();
@@ -42,8 +52,16 @@ Support check(const ConvProblem& p) {
 }
 Support check(const DenseProblem& p) { return at_least(1, {{"N", p.N}, {"C", p.C}, {"K", p.K}}); }
 Support check(const PoolProblem& p) {
-  return both(at_least(1, {{"N", p.N}, {"H", p.H}, {"W", p.W}, {"C", p.C}, {"R", p.R}, {"S", p.S}, {"P", p.P},
-                           {"Q", p.Q}, {"stride_h", p.stride_h}, {"stride_w", p.stride_w}}),
+  return both(at_least(1, {{"N", p.N},
+                           {"H", p.H},
+                           {"W", p.W},
+                           {"C", p.C},
+                           {"R", p.R},
+                           {"S", p.S},
+                           {"P", p.P},
+                           {"Q", p.Q},
+                           {"stride_h", p.stride_h},
+                           {"stride_w", p.stride_w}}),
               check_pads(p));
 }
 Support check(const AdaptivePoolProblem& p) {
@@ -109,8 +127,7 @@ cudaError_t check(const AdaptivePoolProblem& p, const Operands& o) { return chec
 cudaError_t check(const PadProblem& p, const Operands& o) { return check_in_out(p.dtype, p.dtype, o); }
 cudaError_t check(const SoftmaxProblem& p, const Operands& o) { return check_in_out(p.in, p.out, o); }
 cudaError_t check(const PointwiseProblem& p, const Operands& o) {
-  const cudaError_t error =
-      check_all({{o.x, size_of(p.in)}, {o.second, size_of(p.in), p.kind != PointwiseKind::copy}});
+  const cudaError_t error = check_all({{o.x, size_of(p.in)}, {o.second, size_of(p.in), p.kind != PointwiseKind::copy}});
   return error == cudaSuccess ? check_epilogue(p.epilogue, p.out, o) : error;
 }
 cudaError_t check(const TopKProblem& p, const Operands& o) {

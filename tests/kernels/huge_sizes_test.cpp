@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <string_view>
 
 #include "kernels/cuda_api.hpp"
 #include "kernels/device_buffer.hpp"
 #include "kernels/kernel_run.hpp"
+#include "kernels/launch_recorder.hpp"
 #include "kernels/samples.hpp"
 
 /// Sizes at which an index leaves 32 bits: refused, or launched over a grid that a GPU takes.
@@ -74,25 +74,6 @@ std::vector<ProblemCase> huge_problems() {
   return cases;
 }
 
-/// Launches as the table would make them, none of which runs.
-struct Recorder {
-  static inline std::vector<cudaLaunchConfig_t> launches;
-  CudaApi api = cuda_api();
-  const CudaApi* before = nullptr;
-  Recorder() {
-    launches.clear();
-    api.launch_kernel = [](const cudaLaunchConfig_t& config, const KernelHandle&, void**) {
-      launches.push_back(config);
-      return cudaSuccess;
-    };
-    api.cudaMemsetAsync = [](void*, int, std::size_t, cudaStream_t) { return cudaSuccess; };
-    before = replace_cuda_api(&api);
-  }
-  ~Recorder() { replace_cuda_api(before); }
-  Recorder(const Recorder&) = delete;
-  Recorder& operator=(const Recorder&) = delete;
-};
-
 /// As if it had so many multiprocessors that no kernel's blocks come round: every thread has at most one item.
 DeviceInfo without_rounds(DeviceInfo device) {
   device.multiprocessors = 1 << 26;
@@ -100,20 +81,20 @@ DeviceInfo without_rounds(DeviceInfo device) {
 }
 
 /// A grid that a GPU takes.
-void expect_legal(const std::vector<cudaLaunchConfig_t>& launches) {
+void expect_legal(const std::vector<RecordedLaunch>& launches) {
   EXPECT_FALSE(launches.empty());
-  for (const cudaLaunchConfig_t& config : launches) {
+  for (const auto& [name, config] : launches) {
     const dim3 grid = config.gridDim, block = config.blockDim;
     EXPECT_TRUE(grid.x >= 1 && grid.x < two_31 && grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 && grid.z <= 65535)
-        << "a grid of " << grid.x << " x " << grid.y << " x " << grid.z;
+        << name << ": a grid of " << grid.x << " x " << grid.y << " x " << grid.z;
     EXPECT_TRUE(block.x >= 32 && block.x <= 1024 && block.y == 1 && block.z == 1);
   }
 }
 
 /// One that covers the outputs without rounds, with at most 2048 of them per thread.
-void expect_enough_threads(const std::vector<cudaLaunchConfig_t>& launches, std::int64_t outputs) {
+void expect_enough_threads(const std::vector<RecordedLaunch>& launches, std::int64_t outputs) {
   double threads = 0;
-  for (const cudaLaunchConfig_t& config : launches) {
+  for (const auto& [name, config] : launches) {
     const dim3 grid = config.gridDim;
     threads += static_cast<double>(grid.x) * grid.y * grid.z * config.blockDim.x;
   }
@@ -136,19 +117,10 @@ TEST_P(HugeSizes, AreRefusedOrLaunchedOverALegalGrid) {
       const double us = kernel.estimate_us(problem, device);
       EXPECT_TRUE(std::isfinite(us) && us > 0) << us;
       EXPECT_LT(kernel.workspace_bytes(problem, device), std::size_t{1} << 40);
-      // Nothing runs, so any aligned address will do.
-      void* const anywhere = reinterpret_cast<void*>(std::uintptr_t{1} << 20);
-      kernels::Operands operands;
-      operands.x = operands.second = operands.weight = anywhere;
-      operands.scale = operands.shift = static_cast<const float*>(anywhere);
-      operands.y = operands.indices = operands.workspace = anywhere;
-      operands.semaphores = static_cast<std::uint32_t*>(anywhere);
-      for (const DeviceInfo& launched_on : {device, without_rounds(device)}) {
-        const Recorder recorder;
-        EXPECT_EQ(kernel.launch(problem, operands, {nullptr, &launched_on}), cudaSuccess);
-        expect_legal(Recorder::launches);
-      }
-      expect_enough_threads(Recorder::launches, operand_sizes(problem).y);
+      expect_legal(record_launches(kernel, problem, device));
+      const auto launches = record_launches(kernel, problem, without_rounds(device));
+      expect_legal(launches);
+      expect_enough_threads(launches, operand_sizes(problem).y);
     }
   }
 }
