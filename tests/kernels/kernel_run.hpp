@@ -41,6 +41,9 @@ std::string judge(const kernels::Problem& problem, DataKind kind, const ExactRes
 /// The same against several references, of which one must fit.
 std::string judge(const kernels::Problem& problem, DataKind kind, const std::vector<ExactResult>& references,
                   const RunResult& result);
+/// Where NaN or infinity went in: they must be where a reference has them, and the rest right as real numbers are.
+std::string judge_special(const kernels::Problem& problem, const std::vector<ExactResult>& references,
+                          const RunResult& result);
 
 /// What a kernel may compute: the definition, and for tf32 also that of the rounded operands.
 std::vector<ExactResult> references_of(const kernels::Problem& problem, DataKind kind, const HostData& data);

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "kernels/kernel_run.hpp"
+#include "kernels/launch_recorder.hpp"
 #include "kernels/numbers.hpp"
 
 /// The table of problems, the data and the judge: a test that cannot fail is a defect.
@@ -46,14 +48,14 @@ TEST(ProblemTable, FusesTheResidualIntoTheLastConvolutionOfABlock) {
 TEST(ProblemTable, NamesEveryProblemDifferently) {
   std::set<std::string> names;
   for (const std::vector<ProblemCase>& cases :
-       {network_problems(2, Sizes::reduced), edge_problems(), random_problems(1, 50)}) {
+       {network_problems(2, Sizes::reduced), edge_problems(), round_problems(), random_problems(1, 50)}) {
     for (const ProblemCase& c : cases) EXPECT_TRUE(names.insert(c.name).second) << c.name;
   }
 }
 
 TEST(ProblemTable, HasNoEmptyOutputs) {
   for (const std::vector<ProblemCase>& cases :
-       {network_problems(1, Sizes::tiny), network_problems(1, Sizes::reduced), edge_problems(),
+       {network_problems(1, Sizes::tiny), network_problems(1, Sizes::reduced), edge_problems(), round_problems(),
         random_problems(options().seed, options().random_problems)}) {
     for (const ProblemCase& c : cases) {
       const Dims y = operand_sizes(c.problem).y_dims;
@@ -86,6 +88,35 @@ TEST(ProblemTable, IsAFunctionOfTheSeed) {
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(a[i].problem == b[i].problem);
   EXPECT_FALSE(std::equal(a.begin(), a.end(), c.begin(),
                           [](const ProblemCase& x, const ProblemCase& y) { return x.problem == y.problem; }));
+}
+
+TEST(ProblemTable, BringsTheBlocksOfEveryPersistentKernelRoundAgain) {
+  const auto [few, many] =
+      std::minmax_element(devices().begin(), devices().end(), [](const DeviceInfo& a, const DeviceInfo& b) {
+        return std::pair(a.multiprocessors, a.sm) < std::pair(b.multiprocessors, b.sm);
+      });
+  if (few->multiprocessors > 1) GTEST_SKIP() << "needs a device of one multiprocessor";
+  const auto blocks = [](const RecordedLaunch& launch) { return launch.config.gridDim.x * launch.config.gridDim.y; };
+  std::set<std::string> all;
+  for (const ProblemCase& c : round_problems()) {
+    EXPECT_LE(work_of(c.problem), 120000) << c.name;
+    std::set<std::string> seen;
+    for (const Types& types : types_for(c.problem)) {
+      const kernels::Problem problem = with_types(c.problem, types);
+      for (const kernels::Kernel* kernel : kernels::catalog()) {
+        if (!kernel->supports(problem, *few) || !kernel->supports(problem, *many)) continue;
+        const auto here = record_launches(*kernel, problem, *few), there = record_launches(*kernel, problem, *many);
+        for (std::size_t i = 0; i < here.size() && i < there.size(); ++i) {
+          if (here[i].name == there[i].name && blocks(here[i]) < blocks(there[i])) seen.insert(here[i].name);
+        }
+      }
+    }
+    EXPECT_FALSE(seen.empty()) << c.name << ": all blocks fit at once";
+    all.merge(seen);
+  }
+  for (const char* kernel : {"adaptive_pool", "conv_grouped_mma", "conv_stem", "convert", "convert_pixels", "pad",
+                             "pointwise", "pool", "softmax", "top_k_best", "transpose"})
+    EXPECT_TRUE(all.contains(kernel)) << kernel;
 }
 
 /// A result as a perfect kernel would store it.

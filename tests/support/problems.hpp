@@ -18,6 +18,7 @@ enum class Sizes : std::uint8_t { tiny, reduced, full };
 struct ProblemCase {
   std::string name;  ///< unique, [A-Za-z0-9_]
   kernels::Problem problem;
+  bool rounds = false;  ///< to be run where there are the fewest multiprocessors
 };
 /// For GoogleTest's messages.
 std::ostream& operator<<(std::ostream& out, const ProblemCase& problem);
@@ -33,6 +34,10 @@ std::vector<ProblemCase> network_problems(std::int64_t batch, Sizes sizes);
 /// batch 33, strides, dilations, pads, groups; every kind of problem and every part of an epilogue. f32 where the
 /// problem does not say otherwise.
 std::vector<ProblemCase> edge_problems();
+
+/// More work than the blocks of one multiprocessor can take at once, for every kernel whose blocks come round again:
+/// what one round leaves in shared memory meets the next. Small enough for access hooks.
+std::vector<ProblemCase> round_problems();
 
 /// `count` random problems; a function of the seed alone.
 std::vector<ProblemCase> random_problems(std::uint64_t seed, int count);
