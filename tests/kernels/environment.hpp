@@ -17,7 +17,7 @@ struct Options {
   std::uint64_t seed = 1;
   int schedules = 2;  ///< runs of every case, each under another schedule; all must agree bit for bit
   Sizes sizes = Sizes::reduced;
-  int random_problems = 100;
+  int random_problems = 500;
   std::string kernel;  ///< only kernels whose name contains it
 };
 /// Set by main() before GoogleTest starts.

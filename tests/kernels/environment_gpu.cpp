@@ -23,7 +23,7 @@ std::vector<DeviceInfo> find_devices() {
 
 Options default_options() {
   Options defaults;
-  defaults.sizes = Sizes::full, defaults.random_problems = 500;
+  defaults.sizes = Sizes::full;
   return defaults;
 }
 

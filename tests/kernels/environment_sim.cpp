@@ -47,7 +47,7 @@ std::vector<DeviceInfo> make_devices() {
 
 Options default_options() {
   Options defaults;
-  if (has_access_hooks()) defaults.sizes = Sizes::tiny, defaults.schedules = 1, defaults.random_problems = 30;
+  if (has_access_hooks()) defaults.sizes = Sizes::tiny, defaults.schedules = 1, defaults.random_problems = 100;
   return defaults;
 }
 

@@ -45,7 +45,7 @@ std::vector<ProblemCase> round_problems() {
   add("groups_of_32",
       make_conv({.N = 7, .H = 1, .W = 2, .C = 64, .K = 64, .R = 1, .S = 3, .pads = {0, 1, 0, 1}, .groups = 2},
                 whole_epilogue()));
-  // Large bins: 32 slices. Small ones: 2.
+  // Bins of 32 slices and of 2: there nothing but one barrier lies between two rounds.
   add("adaptive_pool_of_8x8", AdaptivePoolProblem{33, 8, 8, 16, 1, 1, f32, f32});
   add("adaptive_pool_of_2x2", AdaptivePoolProblem{4, 34, 34, 8, 17, 17, f32, f32});
   const Dims images{9, 2, 3, 9};
