@@ -39,6 +39,9 @@ std::vector<ProblemCase> round_problems() {
   add("groups_of_4",
       make_conv({.N = 7, .H = 4, .W = 5, .C = 16, .K = 16, .R = 3, .S = 3, .pads = {1, 1, 1, 1}, .groups = 4},
                 whole_epilogue()));
+  add("groups_of_4_on_large_tiles",
+      make_conv({.N = 7, .H = 5, .W = 9, .C = 16, .K = 16, .R = 1, .S = 3, .pads = {0, 1, 0, 1}, .groups = 4},
+                whole_epilogue()));
   add("groups_of_4_in_strips",
       make_conv({.N = 5, .H = 2, .W = 2, .C = 128, .K = 128, .R = 3, .S = 3, .pads = {1, 1, 1, 1}, .groups = 32},
                 whole_epilogue()));
