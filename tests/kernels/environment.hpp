@@ -18,7 +18,7 @@ struct Options {
   int schedules = 2;  ///< runs of every case, each under another schedule; all must agree bit for bit
   Sizes sizes = Sizes::reduced;
   int random_problems = 500;
-  std::string kernel;  ///< only kernels whose name contains it
+  std::string kernel;  ///< only the kernel of that name, else those whose name contains it
 };
 /// Set by main() before GoogleTest starts.
 Options& options();

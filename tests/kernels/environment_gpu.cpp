@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iostream>
 #include <thread>
 
 #include "kernels/cuda_api.hpp"
@@ -8,11 +9,27 @@
 namespace resnet::test {
 namespace {
 
+/// Says what CUDA answered: a driver that is too old is told apart from a missing GPU.
+void complain(const char* call, cudaError_t error) {
+  int driver = 0, runtime = 0;
+  static_cast<void>(cuda_api().cudaDriverGetVersion(&driver));
+  static_cast<void>(cuda_api().cudaRuntimeGetVersion(&runtime));
+  std::cerr << call << ": " << cuda_api().cudaGetErrorString(error) << " (error " << error
+            << "); the driver is for CUDA " << driver / 1000 << '.' << driver % 1000 / 10 << ", this program for CUDA "
+            << runtime / 1000 << '.' << runtime % 1000 / 10 << '\n';
+}
+
 std::vector<DeviceInfo> find_devices() {
   int count = 0;
-  if (cuda_api().cudaGetDeviceCount(&count) != cudaSuccess || count == 0) return {};
+  cudaError_t error = cuda_api().cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) complain("cudaGetDeviceCount", error);
+  if (error != cudaSuccess || count == 0) return {};
   DeviceInfo info;
-  if (kernels::query_device(0, info) != cudaSuccess) return {};
+  error = kernels::query_device(0, info);
+  if (error != cudaSuccess) {
+    complain("reading the properties of device 0", error);
+    return {};
+  }
   // As if it had one multiprocessor: blocks of kernels that loop come round more than once.
   DeviceInfo slice = info;
   slice.name += " as one multiprocessor", slice.multiprocessors = 1;

@@ -3,9 +3,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "base/json.hpp"
 #include "kernels/environment.hpp"
 #include "kernels/primitives/primitives.hpp"
 
@@ -17,6 +19,7 @@ Options& options() {
 }
 
 std::vector<const kernels::Kernel*> tested_kernels() {
+  if (const kernels::Kernel* const kernel = kernels::find_kernel(options().kernel)) return {kernel};
   std::vector<const kernels::Kernel*> chosen;
   for (const kernels::Kernel* kernel : kernels::catalog()) {
     if (kernel->name.find(options().kernel) != std::string_view::npos) chosen.push_back(kernel);
@@ -31,7 +34,8 @@ constexpr const char* usage =
     "  --seed S        of data, schedules and random problems\n"
     "  --random N      random problems\n"
     "  --small, --reduced, --full   sizes of the networks' layers\n"
-    "  --kernel TEXT   only kernels whose name contains TEXT\n"
+    "  --kernel TEXT   only the kernel of that name, else those whose name contains TEXT\n"
+    "  --list-kernels  no tests: the names of the kernels\n"
     "  --record-primitives FILE   no tests: write what the building blocks do on this device\n";
 
 [[noreturn]] void reject(const std::string& what) {
@@ -40,11 +44,22 @@ constexpr const char* usage =
 }
 
 int record_to(const std::string& path) {
-  std::ofstream out(path);
-  out << record_primitives() << '\n';
-  if (out.flush()) return 0;
-  std::cerr << "cannot write " << path << '\n';
-  return 1;
+  if (devices().empty()) {
+    std::cerr << "no CUDA device\n";
+    return 5;
+  }
+  try {
+    const std::string recording = record_primitives();
+    std::ofstream out(path);
+    out << recording << '\n';
+    if (!out.flush()) throw std::runtime_error("cannot write " + path);
+    if (const Json* const error = parse_json(recording, "recording").find("error"))
+      throw std::runtime_error(error->as_string());
+  } catch (const std::exception& error) {
+    std::cerr << "recording the building blocks: " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
 }
 
 /// Takes our options out of the command line; what is left is GoogleTest's.
@@ -82,6 +97,9 @@ void parse(int& argc, char** argv) {
       o.sizes = Sizes::full;
     } else if (name == "--record-primitives") {
       std::exit(record_to(value()));
+    } else if (name == "--list-kernels") {
+      for (const kernels::Kernel* kernel : kernels::catalog()) std::cout << kernel->name << '\n';
+      std::exit(0);
     } else if (name == "--kernel") {
       o.kernel = value();
     } else {

@@ -1,5 +1,6 @@
-// Kernels of one warp, one per building block. Operands are small integers that differ from element to element, so that
-// a wrong lane, byte or element changes the words that come out.
+// One kernel per building block, of one warp where it is not about barriers of more. Operands are small integers that
+// differ from element to element, so that a wrong lane, byte or element changes the words that come out. Of larger
+// blocks, the first warp's words are kept.
 
 #include <array>
 #include <stdexcept>
@@ -159,10 +160,87 @@ cp_async_kernel(RESNET_PARAMS(Params) p) {
   dev::cp_async_commit();
   dev::cp_async4(words + lane * 8 + 4, p.in + 200 + lane, lane % 2 == 0 ? 4 : 0);
   dev::cp_async_commit();
+  dev::cp_async_wait<1>();
+  own_words(p)[8] = words[lane * 8];  // the older group is there
   dev::cp_async_wait<0>();
   dev::sync_threads();
   // A neighbour's words: the barrier has published them.
   for (unsigned i = 0; i < 8; ++i) own_words(p)[i] = words[(lane + 1) % 32 * 8 + i];
+}
+
+/// Vectors of 16, 8 and 4 bytes between global memory, shared memory and a neighbour.
+RESNET_KERNEL(32, 1)
+vector_kernel(RESNET_PARAMS(Params) p) {
+  dev::SharedArena arena;
+  auto* const words = arena.allocate<std::uint32_t>(32 * 4, 16);
+  const unsigned lane = dev::lane(), next = (lane + 1) % 32;
+  std::uint32_t* const out = own_words(p);
+  const dev::Vec16 vector = dev::load16(p.in + 4 * lane);
+  dev::store16(out, vector);
+  dev::store16(words + 4 * next, vector);
+  dev::sync_threads();
+  const dev::Words2 pair = dev::load8(words + 4 * lane + 2);
+  dev::store8(out + 4, pair.words[1], pair.words[0]);
+  dev::store4(out + 6, dev::load4(words + 4 * lane + 1));
+  out[7] = reinterpret_cast<const unsigned char*>(words)[16 * lane + 9];
+  dev::sync_threads();
+  dev::store8(words + 4 * next, 1000 + lane, 2000 + lane);
+  dev::store4(words + 4 * next + 3, 3000 + lane);
+  dev::sync_threads();
+  dev::store16(out + 8, dev::load16(words + 4 * lane));
+  dev::store8(out + 12, dev::load8(p.in + 2 * lane).words[0], dev::load4(p.in + 100 + lane));
+}
+
+/// Four warps: 1 and 2 leave words and go on, 3 meets warp 0 at a barrier of its own. Warp 0 must find all of them.
+RESNET_KERNEL(128, 1)
+named_barrier_kernel(RESNET_PARAMS(Params) p) {
+  dev::SharedArena arena;
+  auto* const words = arena.allocate<std::uint32_t>(128, 16);
+  const unsigned thread = dev::thread_index();
+  const int held_in_register = static_cast<int>(p.in[3] % 16);  // 3
+  words[thread] = 0x100 * dev::warp() + dev::lane();
+  if (dev::warp() == 1 || dev::warp() == 2) {
+    dev::arrive_named(held_in_register, 96);
+  } else if (dev::warp() == 3) {
+    dev::sync_named(15, 64);
+  } else {
+    dev::sync_named(held_in_register, 96);
+    own_words(p)[0] = words[32 + (thread + 1) % 32];
+    own_words(p)[1] = words[64 + (thread + 2) % 32];
+    dev::sync_named(15, 64);
+    own_words(p)[2] = words[96 + (thread + 3) % 32];
+  }
+}
+
+/// Neighbours' words behind a barrier of the warp, then of its halves in turn.
+RESNET_KERNEL(32, 1)
+sync_warp_kernel(RESNET_PARAMS(Params) p) {
+  dev::SharedArena arena;
+  auto* const words = arena.allocate<std::uint32_t>(64, 16);
+  const unsigned lane = dev::lane();
+  words[lane] = 500 + lane;
+  dev::sync_warp();
+  own_words(p)[0] = words[(lane + 7) % 32];
+  words[32 + lane] = 700 + lane;
+  if (lane < 16) {
+    dev::sync_warp(0x0000ffffu);
+    own_words(p)[1] = words[32 + (lane + 5) % 16];
+  } else {
+    dev::sync_warp(0xffff0000u);
+    own_words(p)[1] = words[48 + (lane + 5) % 16];
+  }
+}
+
+/// Each pattern against others. Of a NaN, only that it is one; of a zero, not its sign, which max_or_nan leaves open.
+RESNET_KERNEL(32, 1)
+max_or_nan_kernel(RESNET_PARAMS(Params) p) {
+  const unsigned lane = dev::lane();
+  const float own = dev::from_bits<float>(p.in[ramp_words + lane]);
+  for (unsigned i = 0; i < 8; ++i) {
+    const float other = dev::from_bits<float>(p.in[ramp_words + (lane + 1 + 4 * i) % 32]);
+    const float larger = dev::max_or_nan(own, other);
+    own_words(p)[i] = larger != larger ? 1u : larger == 0 ? 0u : dev::to_bits(larger);
+  }
 }
 
 /// The patterns that the host put behind the ramp: fp32 values where conversions round, overflow, are denormal,
@@ -220,6 +298,7 @@ struct Recording {
   int words;     ///< per lane
   int least_sm;  ///< the first architecture that has the instruction
   bool exact = true;
+  unsigned threads = 32;
 };
 
 // Budget: mma_kernel 64 registers
@@ -229,6 +308,10 @@ struct Recording {
 // Budget: ldmatrix_b_kernel 64 registers, 2048 bytes of shared memory
 // Budget: shuffle_kernel 64 registers
 // Budget: cp_async_kernel 64 registers, 1024 bytes of shared memory
+// Budget: vector_kernel 64 registers, 512 bytes of shared memory
+// Budget: named_barrier_kernel 64 registers, 512 bytes of shared memory
+// Budget: sync_warp_kernel 64 registers, 256 bytes of shared memory
+// Budget: max_or_nan_kernel 64 registers
 // Budget: convert_kernel 64 registers
 // Budget: atomic_kernel 64 registers
 const std::array recordings{
@@ -239,7 +322,11 @@ const std::array recordings{
     Recording{"ldmatrix_a", ldmatrix_a_kernel, 8, 75},
     Recording{"ldmatrix_b", ldmatrix_b_kernel, 8, 75},
     Recording{"shuffle", shuffle_kernel, 10, 75},
-    Recording{"cp_async", cp_async_kernel, 8, 75},
+    Recording{"cp_async", cp_async_kernel, 9, 75},
+    Recording{"vectors", vector_kernel, 14, 75},
+    Recording{"named_barriers", named_barrier_kernel, 3, 75, true, 128},
+    Recording{"sync_warp", sync_warp_kernel, 2, 75},
+    Recording{"max_or_nan", max_or_nan_kernel, 8, 75},
     Recording{"convert", convert_kernel, 9, 75},
     Recording{"atomic", atomic_kernel, 2, 75},
     Recording{"mma_rounding", mma_rounding_kernel, 8, 75, false},
@@ -280,26 +367,31 @@ std::string record_primitives() {
   check(api.cudaMalloc(&in, input.size() * 4), "cudaMalloc");
   check(api.cudaMalloc(&out, words.size() * 4), "cudaMalloc");
   check(api.cudaMemcpy(in, input.data(), input.size() * 4, cudaMemcpyHostToDevice), "cudaMemcpy");
-  Json exact = Json::object(), inexact = Json::object();
-  for (const Recording& recording : recordings) {
-    if (sm < recording.least_sm) continue;
+  const auto record = [&](const Recording& recording) {
     check(api.cudaMemset(out, 0, words.size() * 4), "cudaMemset");
     Params params;
     params.in = static_cast<const std::uint32_t*>(in);
     params.out = static_cast<std::uint32_t*>(out);
     kernels::LaunchShape shape;
-    shape.threads = 32;
+    shape.threads = recording.threads;
     shape.shared_bytes = 4096;
     check(kernels::launch_kernel(recording.name, recording.kernel, shape, nullptr, params), recording.name);
     check(api.cudaDeviceSynchronize(), recording.name);
     check(api.cudaMemcpy(words.data(), out, words.size() * 4, cudaMemcpyDeviceToHost), recording.name);
-    (recording.exact ? exact : inexact).set(recording.name, hexadecimal(words, recording.words));
-  }
-  check(api.cudaFree(in), "cudaFree");
-  check(api.cudaFree(out), "cudaFree");
-  Json result = Json::object();
+    return hexadecimal(words, recording.words);
+  };
+  Json result = Json::object(), exact = Json::object(), inexact = Json::object();
   result.set("device", properties.name);
   result.set("sm", sm);
+  try {
+    for (const Recording& recording : recordings) {
+      if (sm >= recording.least_sm) (recording.exact ? exact : inexact).set(recording.name, record(recording));
+    }
+    check(api.cudaFree(in), "cudaFree");
+    check(api.cudaFree(out), "cudaFree");
+  } catch (const std::runtime_error& error) {
+    result.set("error", std::string(error.what()));  // it may stick, so nothing behind it can be recorded
+  }
   result.set("exact", std::move(exact));
   result.set("inexact", std::move(inexact));
   return result.dump(1);
