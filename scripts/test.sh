@@ -136,7 +136,7 @@ all_architectures_stage() {
     return
   fi
   configure_and_build cuda build-cuda-all -DCUDAToolkit_ROOT="$cuda_root" \
-    '-DRESNET_CUDA_ARCHITECTURES=75-real;80-real;86-real;89-real;90-real;100-real;120-real' -- resnet_kernels
+    '-DRESNET_CUDA_ARCHITECTURES=75-real;80-real;86-real;89-real;90-real;100-real;120-real' -- resnet_kernels resnet_primitives
 }
 
 if [ "$mode" = all ]; then
