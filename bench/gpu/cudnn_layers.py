@@ -5,20 +5,28 @@
 
 Every convolution of KERNELS.json is run twice, channels-last, with the algorithm search on: as cuDNN's fused convolution + bias
 + ReLU (+ residual), and as the convolution alone, because PyTorch hands the fused form its own output as a residual where the
-layer has none, which may cost a read. Each runs inside one CUDA graph that rotates over enough inputs to leave the L2 cache,
-with as many calls as kernel_bench takes. OUT.json holds median and spread in us of the faster form per problem, under the
-problem's text, and both medians.
+layer has none, which may cost a read. Each runs inside one CUDA graph that rotates over as many inputs, residuals and filters
+as kernel_bench took to leave the L2 cache, with as many calls. OUT.json holds median and spread in us of the faster form per
+problem, under the problem's text, and both medians; it is rewritten after every layer, the smallest batch first.
+Exit status 77 where Python has no PyTorch.
 """
 
 import argparse
 import json
+import os
 import statistics
 import sys
 
-import torch
+try:
+    import torch
+except (ImportError, OSError) as error:  # OSError: a library of it is missing
+    print(f"skipped: no PyTorch ({error})")
+    sys.exit(77)
+if not torch.cuda.is_available():
+    sys.exit(f"PyTorch {torch.__version__} finds no GPU (built for CUDA {torch.version.cuda})")
 
 TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-CACHE_BYTES = 128 << 20
+MOST_SETS = 512
 GRAPH_US = 3000  # as kernel_bench
 
 
@@ -31,36 +39,37 @@ def operands(problem, count):
         values = torch.randn(*shape, generator=generator, device="cuda").to(dtype)
         return values.to(memory_format=torch.channels_last)
 
-    weight = tensor(k, c // problem["groups"], problem["R"], problem["S"])
+    weights = [tensor(k, c // problem["groups"], problem["R"], problem["S"]) for _ in range(count)]
     bias = torch.randn(k, generator=generator, device="cuda").to(dtype)
     inputs = [tensor(n, c, h, w) for _ in range(count)]
     residuals = [tensor(n, k, problem["P"], problem["Q"]) for _ in range(count)] if problem["residual"] else None
-    return inputs, residuals, weight, bias
+    return inputs, residuals, weights, bias
 
 
-def time_problem(problem, rounds):
-    size = torch.finfo(TYPES[problem["in"]]).bits // 8
-    moved = size * (problem["N"] * problem["H"] * problem["W"] * problem["C"] +
-                    (2 if problem["residual"] else 1) * problem["N"] * problem["P"] * problem["Q"] * problem["K"])
-    count = max(2, min(16, CACHE_BYTES // max(moved, 1) + 1))
-    inputs, residuals, weight, bias = operands(problem, count)
+def time_problem(problem, count, rounds):
+    inputs, residuals, weights, bias = operands(problem, count)
     geometry = ([problem["stride_h"], problem["stride_w"]], [problem["pad_top"], problem["pad_left"]],
                 [problem["dilation_h"], problem["dilation_w"]], problem["groups"])
 
     def fused(i):
         if residuals is not None:
-            return torch.cudnn_convolution_add_relu(inputs[i], weight, residuals[i], 1.0, bias, *geometry)
-        return torch.cudnn_convolution_relu(inputs[i], weight, bias, *geometry)
+            return torch.cudnn_convolution_add_relu(inputs[i], weights[i], residuals[i], 1.0, bias, *geometry)
+        return torch.cudnn_convolution_relu(inputs[i], weights[i], bias, *geometry)
 
     stride, padding, dilation, groups = geometry
     allow_tf32 = problem["precision"] == "tf32"
 
     def plain(i):
-        return torch.cudnn_convolution(inputs[i], weight, padding, stride, dilation, groups, True, False, allow_tf32)
+        return torch.cudnn_convolution(inputs[i], weights[i], padding, stride, dilation, groups, True, False, allow_tf32)
 
-    forms = {"fused": time_calls(fused, count, rounds)}
-    if residuals is None:
-        forms["plain"] = time_calls(plain, count, rounds)
+    forms, errors = {}, []
+    for name, call in ({"fused": fused} | ({} if residuals else {"plain": plain})).items():
+        try:
+            forms[name] = time_calls(call, count, rounds)
+        except RuntimeError as error:  # cuDNN has no such engine
+            errors.append(error)
+    if not forms:
+        raise errors[0]
     best = min(forms.values(), key=lambda times: times["median_us"])
     return best | {f"{name}_us": times["median_us"] for name, times in forms.items()}
 
@@ -79,11 +88,12 @@ def time_calls(call, count, rounds):
             call(i)
         end.record()
     end.synchronize()
-    calls = max(4, min(200, int(GRAPH_US / max(begin.elapsed_time(end) * 1e3 / count, 1))))
+    calls = max(4, min(200, int(GRAPH_US / max(begin.elapsed_time(end) * 1e3 / count, 1))), count)
     graph = torch.cuda.CUDAGraph()
+    outputs = [None] * count  # kept until their turn comes again, so that they rotate too
     with torch.cuda.graph(graph):
         for i in range(calls):
-            call(i % count)
+            outputs[i % count] = call(i % count)
     times = []
     for _ in range(rounds + 1):
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -106,22 +116,31 @@ def main():
     torch.backends.cudnn.allow_tf32 = False
     with open(arguments.kernels) as file:
         entries = json.load(file)["problems"]
+    versions = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cudnn": torch.backends.cudnn.version(),
+                "cuda": torch.version.cuda}
     results = {}
-    for entry in entries:
-        problem = entry["problem"]
+    for entry in sorted(entries, key=lambda entry: entry["batch"]):
         if entry["kind"] != "conv":
             continue
+        problem = entry["problem"]
+        sets = [kernel["sets"] for kernel in entry["kernels"] if "sets" in kernel]
         torch.backends.cudnn.allow_tf32 = problem["precision"] == "tf32"
         try:
-            results[entry["text"]] = time_problem(problem, arguments.rounds)
+            results[entry["text"]] = time_problem(problem, min(max(sets, default=2), MOST_SETS), arguments.rounds)
         except RuntimeError as error:  # cuDNN has no fused engine, or no memory
             results[entry["text"]] = {"error": str(error).splitlines()[0]}
             print(f"{entry['text']}: {results[entry['text']]['error']}", file=sys.stderr)
+            write(arguments.out, versions, results)
             torch.cuda.synchronize()  # an error that stays ends the run here
-    versions = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cudnn": torch.backends.cudnn.version(),
-                "cuda": torch.version.cuda}
-    with open(arguments.out, "w") as file:
+        write(arguments.out, versions, results)
+        torch.cuda.empty_cache()
+
+
+def write(path, versions, results):
+    """Renamed into place: a process that is killed leaves a whole file."""
+    with open(path + ".new", "w") as file:
         json.dump({"versions": versions, "layers": results}, file, indent=1)
+    os.replace(path + ".new", path)
 
 
 if __name__ == "__main__":

@@ -1,54 +1,183 @@
 #!/usr/bin/env python3
-"""Joins kernels.json, cudnn.json and the paper floors of one results folder: prints Markdown, writes result.json.
+"""Joins everything that run_gpu_checks.sh left in one results folder: prints Markdown, writes result.json.
 
     report.py FOLDER
+
+Verdicts of the tests, recordings, sanitizers, times, cuDNN's times and the paper floors. What is missing is said to be missing.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
 from roofline import H200, H200_BYTES_PER_S
 
 
-def floor_us(entry, precision):
-    peak = H200[precision].operations_per_s
+def read_json(path):
+    """The file's content, or None: it may be missing, or cut off by a process that was killed."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def read_stages(folder):
+    """Per stage its state and seconds, and those of its parts."""
+    stages = {}
+    file = folder / "stages.tsv"
+    for line in file.read_text().splitlines() if file.exists() else []:
+        stage, part, state, seconds = line.split("\t")
+        entry = stages.setdefault(stage, {"state": "did not end", "parts": {}})
+        target = entry["parts"].setdefault(part, {}) if part else entry
+        target.update({"state": state, "seconds": int(seconds)})
+    return stages
+
+
+def read_tests(folder, stage, parts):
+    """Per process its state, how many tests ran, and what failed. A process that died left no file."""
+    tests = {}
+    names = set(parts) | {path.stem[len(stage) + 1:] for path in folder.glob(f"{stage}-*.json")}
+    for name in sorted(names):
+        verdict = dict(parts.get(name, {}))
+        content = read_json(folder / f"{stage}-{name}.json")
+        if content is None:
+            verdict["failures"] = [{"test": "the process", "message": "ended without a result; see the log"}]
+        else:
+            cases = [case for suite in content["testsuites"] for case in suite["testsuite"]]
+            verdict["ran"] = sum(case["result"] == "COMPLETED" for case in cases)
+            verdict["skipped"] = sum(case["result"] == "SKIPPED" for case in cases)
+            verdict["failures"] = [{"test": f"{case['classname']}.{case['name']}",
+                                    "message": case["failures"][0]["failure"][:600]}
+                                   for case in cases if case.get("failures")]
+        tests[name] = verdict
+    return tests
+
+
+def read_sanitizer(folder, parts):
+    tools = {}
+    for name, part in parts.items():
+        log = folder / f"sanitizer-{name}.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        summary = [line for line in lines if re.search(r"ERROR SUMMARY|RACECHECK SUMMARY|PASSED  \.", line)]
+        tools[name] = dict(part) | {"summary": summary}
+    return tools
+
+
+def best_of(entry):
+    measured = [kernel for kernel in entry["kernels"] if "median_us" in kernel]
+    return min(measured, key=lambda kernel: kernel["median_us"]) if measured else None
+
+
+def floor_us(entry):
+    peak = H200[entry["precision"]].operations_per_s
     return max(2 * entry["macs"] / peak, entry["bytes"] / H200_BYTES_PER_S) * 1e6
 
 
-def main():
-    folder = Path(sys.argv[1])
-    kernels = json.loads((folder / "kernels.json").read_text())
-    cudnn_file = folder / "cudnn.json"
-    cudnn = json.loads(cudnn_file.read_text()) if cudnn_file.exists() else {"versions": {}, "layers": {}}
-    print(f"{kernels['device']['name']}, driver {kernels['device']['driver']}, {kernels['command']}; "
-          f"PyTorch {cudnn['versions'].get('torch', 'not measured')}, cuDNN {cudnn['versions'].get('cudnn', 'not measured')}\n")
-    if "H200" not in kernels["device"]["name"]:
-        print("The floors are an H200's.\n")
+def in_cache(kernel, device):
+    return kernel["sets"] * kernel["set_bytes"] < 2 * device["l2_bytes"]
+
+
+def network_table(kernels, cudnn):
+    """Prints a table of the network's layers; returns its rows and the sums per batch."""
     print("| layer | times in the network | kernel | us (min to max) | floor, us | floor / time | cuDNN, us | cuDNN / ours |")
     print("|---|---:|---|---:|---:|---:|---:|---:|")
     rows, sums = [], {}
     for entry in kernels["problems"]:
-        measured = [k for k in entry["kernels"] if "median_us" in k]
-        if not measured:
+        best = best_of(entry)
+        total = sums.setdefault((entry["precision"], entry["batch"]), {"us": 0.0, "floor_us": 0.0, "missing": 0})
+        if best is None:
+            total["missing"] += 1
+            print(f"| {entry['text']} | {entry['count']} | not measured | | | | | |")
             continue
-        best = min(measured, key=lambda k: k["median_us"])
-        floor = floor_us(entry, entry["precision"])
+        floor = floor_us(entry)
         peer = cudnn["layers"].get(entry["text"], {}).get("median_us")
         rows.append({"text": entry["text"], "count": entry["count"], "batch": entry["batch"], "kernel": best["name"],
                      "us": best["median_us"], "floor_us": floor, "cudnn_us": peer})
-        total = sums.setdefault(entry["batch"], [0.0, 0.0])
-        total[0] += best["median_us"] * entry["count"]
-        total[1] += floor * entry["count"]
+        total["us"] += best["median_us"] * entry["count"]
+        total["floor_us"] += floor * entry["count"]
         peer_text = f"{peer:.2f} | {peer / best['median_us']:.2f}" if peer else "not measured | "
         print(f"| {entry['text']} | {entry['count']} | {best['name']} | {best['median_us']:.2f} ({best['min_us']:.2f} to "
               f"{best['max_us']:.2f}) | {floor:.2f} | {floor / best['median_us']:.2f} | {peer_text} |")
     print()
-    for batch, (total, floor) in sorted(sums.items()):
-        print(f"Batch {batch}: sum over the network's layers {total / 1e3:.3f} ms, floor {floor / 1e3:.3f} ms, "
-              f"{batch / total * 1e6:,.0f} images/s of kernel time")
-    (folder / "result.json").write_text(json.dumps({"device": kernels["device"], "versions": cudnn["versions"],
-                                                    "layers": rows, "kernels": kernels["problems"]}, indent=1))
+    for (precision, batch), total in sorted(sums.items()):
+        lacking = f"; {total['missing']} layers were not measured" if total["missing"] else ""
+        if total["us"]:
+            print(f"{precision}, batch {batch}: sum over the network's layers {total['us'] / 1e3:.3f} ms, floor "
+                  f"{total['floor_us'] / 1e3:.3f} ms, {batch / total['us'] * 1e6:,.0f} images/s of kernel time{lacking}")
+    return rows, [{"precision": precision, "batch": batch} | total for (precision, batch), total in sorted(sums.items())]
+
+
+def memory_table(memory):
+    """Prints the share of a copy's bandwidth that each kernel reaches; returns the rows."""
+    copy = memory.get("copy_gb_per_s")
+    print("\n" + (f"A copy on the device moves {copy:,.0f} GB/s, read and written." if copy else "The copy was not measured.")
+          + " Shares are of that; launches are included, which decide at batch 1. \"L2\": too small to leave the cache.\n")
+    print("| problem | kernel | us (min to max) | least bytes / time, GB/s | of the copy | |")
+    print("|---|---|---:|---:|---:|---|")
+    rows = []
+    for entry in memory["problems"]:
+        for kernel in entry["kernels"]:
+            if "median_us" not in kernel:
+                print(f"| {entry['text']} | {kernel['name']} | {kernel['error']} | | | |")
+                continue
+            rate = entry["bytes"] / kernel["median_us"] / 1e3
+            cached = in_cache(kernel, memory["device"])
+            rows.append({"text": entry["text"], "batch": entry["batch"], "kernel": kernel["name"],
+                         "us": kernel["median_us"], "gb_per_s": rate, "of_copy": rate / copy if copy else None,
+                         "in_l2": cached})
+            share = f"{rate / copy:.2f}" if copy else "not measured"
+            print(f"| {entry['text']} | {kernel['name']} | {kernel['median_us']:.2f} ({kernel['min_us']:.2f} to "
+                  f"{kernel['max_us']:.2f}) | {rate:,.0f} | {share} | {'L2' if cached else ''} |")
+    return rows
+
+
+def main():
+    folder = Path(sys.argv[1])
+    stages = read_stages(folder)
+    kernels, memory = read_json(folder / "kernels.json"), read_json(folder / "memory.json")
+    cudnn = read_json(folder / "cudnn.json") or {"versions": {}, "layers": {}}
+    machine = folder / "machine.txt"
+    result = {"machine": machine.read_text().splitlines() if machine.exists() else [],
+              "device": (kernels or memory or {}).get("device"), "versions": cudnn["versions"], "stages": stages}
+    for stage in ("tests", "tests_full", "huge"):
+        if stage in stages:
+            result[stage] = read_tests(folder, stage, stages[stage]["parts"])
+    result["primitives"] = read_json(folder / "primitives.json")
+    result["sanitizer"] = read_sanitizer(folder, stages.get("sanitizer", {"parts": {}})["parts"])
+
+    if kernels:
+        print(f"{kernels['device']['name']}, driver for CUDA {kernels['device']['driver']}, {kernels['command']}; PyTorch "
+              f"{cudnn['versions'].get('torch', 'not measured')}, cuDNN {cudnn['versions'].get('cudnn', 'not measured')}\n")
+        if "H200" not in kernels["device"]["name"]:
+            print("The floors are an H200's.\n")
+        result["layers"], result["sums"] = network_table(kernels, cudnn)
+        result["kernels"] = kernels["problems"]
+    else:
+        print("The network's layers were not measured.")
+    result["cudnn"] = cudnn["layers"]
+    if memory:
+        result["copy_gb_per_s"] = memory.get("copy_gb_per_s")
+        result["memory_bound"] = memory_table(memory)
+        result["memory_bound_kernels"] = memory["problems"]
+    else:
+        print("\nMemory-bound kernels were not measured.")
+
+    print("\n| stage | state | s | parts that did not pass |\n|---|---|---:|---|")
+    for name, stage in stages.items():
+        wrong = ", ".join(f"{part}: {own['state']}" for part, own in stage["parts"].items() if own["state"] != "passed")
+        print(f"| {name} | {stage['state']} | {stage.get('seconds', '')} | {wrong} |")
+    for stage in ("tests", "tests_full", "huge"):
+        for part, verdict in result.get(stage, {}).items():
+            for failure in verdict["failures"][:20]:
+                first_line = (failure["message"].splitlines() or [""])[0]
+                print(f"\nFailed in {stage}, {part}: {failure['test']}: {first_line}")
+    failed_rows = [f"{entry['text']}, {kernel['name']}: {kernel['error']}"
+                   for source in (kernels, memory) if source for entry in source["problems"]
+                   for kernel in entry["kernels"] if "error" in kernel]
+    for row in failed_rows:
+        print(f"\nNot timed: {row}")
+    (folder / "result.json").write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

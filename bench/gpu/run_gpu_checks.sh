@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2317  # stages are called by name
 # Checks and times the CUDA kernels on this machine's GPU. Part of the bundle that scripts/gpu_bundle.sh makes; it needs a
 # driver, and Python with PyTorch for the comparison with cuDNN.
 set -uo pipefail
@@ -10,18 +11,22 @@ Usage: run_gpu_checks.sh [--out FOLDER] [STAGE...]
 
 Stages, in this order; without one, all of these:
   primitives   record lane and byte maps of the building blocks (primitives.json)
-  tests        every kernel test, the networks' layers reduced
+  tests        every kernel test, the networks' layers reduced; a process per kernel (tests-NAME.json)
   bench        every kernel on every ResNet-50 layer at batch 1, 32 and 256 (kernels.json)
-  cudnn        the same convolutions through PyTorch and cuDNN (cudnn.json)
-  report       kernels.json, cudnn.json and the paper floors as one table (report.md, result.json)
+  memory       what only moves bytes, and a plain copy (memory.json)
+  cudnn        the convolutions of bench through PyTorch and cuDNN (cudnn.json)
   sanitizer    small kernel tests under compute-sanitizer: memcheck, racecheck, initcheck, synccheck (where installed)
+  report       all of it, with the paper floors, as one table and one file (report.md, result.json)
 
 Only by name:
+  huge         the last element of operands beyond 2^32 bytes: 9 GB of device and of host memory
   tests_full   every kernel test on the networks' own layers, with 500 random problems: takes long, the oracle is the host's
+  bench_more   bench in fp32, tf32 and fp16 (kernels-more.json)
 
-Each stage but tests_full has a time limit; all of them together stay below 8 minutes.
+All stages of a run without names together take less than 8 minutes: each has a time limit, and what is left of the 8 minutes
+is the last one's. A kernel that fails or hangs costs its own part of a stage; what was measured before is kept.
 
---out FOLDER   where results go (default results)
+--out FOLDER   where results go (default results); results of an earlier run there are overwritten
 Exit status 0 when every stage that ran passed, else 1.
 END
 }
@@ -29,55 +34,202 @@ END
 out=results stages=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --out) out=$2; shift ;;
+    --out)
+      [ $# -gt 1 ] || { echo "--out misses its folder" >&2; exit 2; }
+      out=$2
+      shift
+      ;;
     -h | --help) usage; exit 0 ;;
-    primitives | tests | tests_full | sanitizer | bench | cudnn | report) stages+=("$1") ;;
+    primitives | tests | bench | memory | cudnn | sanitizer | report | huge | tests_full | bench_more) stages+=("$1") ;;
     *) echo "unknown stage or option $1" >&2; usage >&2; exit 2 ;;
   esac
   shift
 done
-[ ${#stages[@]} -gt 0 ] || stages=(primitives tests bench cudnn report sanitizer)
+whole_s=100000
+if [ ${#stages[@]} -eq 0 ]; then
+  stages=(primitives tests bench memory cudnn sanitizer report)
+  whole_s=460  # with the seconds that killing takes, less than 8 minutes
+fi
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 cd "$folder" || exit 1
 
 python=$(command -v python3 || true)
-has_torch() { [ -n "$python" ] && "$python" -c 'import torch' 2>/dev/null; }
+skipped=77 no_time_left=78 timed_out=124
+stage=
 
-primitives() { timeout 20 ./kernel_tests_gpu --record-primitives "$out/primitives.json"; }
-tests() { timeout 120 ./kernel_tests_gpu --reduced --random 60 --gtest_brief=1 --gtest_output=json:"$out/tests.json"; }
-tests_full() { ./kernel_tests_gpu --gtest_brief=1 --gtest_output=json:"$out/tests-full.json"; }
-sanitizer() {
-  local tool status=0
-  if ! command -v compute-sanitizer >/dev/null; then
-    echo "skipped: compute-sanitizer is not installed"
-    return 0
-  fi
-  for tool in memcheck racecheck initcheck synccheck; do
-    echo "-- $tool"
-    timeout 40 compute-sanitizer --tool "$tool" --error-exitcode 86 --print-limit 20 \
-      ./kernel_tests_gpu --small --schedules 1 --gtest_filter="$(cat sanitizer_filter.txt)" >"$out/$tool.log" 2>&1 &&
-      grep -q 'PASSED  . [1-9]' "$out/$tool.log" || {
-      status=1
-      tail -20 "$out/$tool.log"
-    }
-  done
-  return $status
+# note STATE SECONDS [PART]: a line of stages.tsv for the report.
+note() { printf '%s\t%s\t%s\t%s\n' "$stage" "${3:-}" "$1" "$2" >>"$out/stages.tsv"; }
+
+state_of() {  # STATUS
+  case $1 in
+    0) echo passed ;;
+    "$skipped") echo skipped ;;
+    "$no_time_left") echo "no time left" ;;
+    124 | 137) echo "timed out" ;;
+    *) echo FAILED ;;
+  esac
 }
-bench() { timeout 100 ./kernel_bench --network resnet50 --batch 1,32,256 --precision bf16 --out "$out/kernels.json"; }
+
+# limited SECONDS COMMAND...: at most so long, and no longer than the stage may take. Status 124 after that, 78 where no time is
+# left to begin.
+limited() {
+  local seconds=$1 status=0
+  shift
+  [ "$seconds" -le $((stage_end - SECONDS)) ] || seconds=$((stage_end - SECONDS))
+  [ "$seconds" -ge 1 ] || return "$no_time_left"
+  timeout -k 3 "$seconds" "$@" || status=$?
+  [ "$status" -ne 137 ] || status="$timed_out"
+  return "$status"
+}
+
+# part NAME SECONDS COMMAND...: limited, with a log, a line for the report and one on the screen if it fails.
+part() {
+  local name=$1 seconds=$2 begin=$SECONDS status=0 state
+  shift 2
+  limited "$seconds" "$@" >"$out/$stage-$name.log" 2>&1 || status=$?
+  state=$(state_of "$status")
+  note "$state" $((SECONDS - begin)) "$name"
+  if [ "$status" -ne 0 ]; then
+    echo "-- $name: $state (status $status)"
+    tail -12 "$out/$stage-$name.log"
+  fi
+  return "$status"
+}
+
+# worse A B: the status that says more; failures before what took too long.
+worse() {
+  case $1 in
+    0) echo "$2" ;;
+    "$timed_out" | "$no_time_left")
+      case $2 in
+        0 | "$timed_out" | "$no_time_left") echo "$1" ;;
+        *) echo "$2" ;;
+      esac
+      ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# A process per kernel: an illegal access ends CUDA for its process. What belongs to no kernel, or to all, comes first.
+test_kernels() {  # SECONDS_PER_PART OPTION...
+  local seconds=$1 status=0 name filter kernels own
+  local host='Oracle.*:Numbers.*:ProblemTable.*:Judge.*:Data.*:Refusals.*:KernelMisuseSamples.*:OpProblem.*'
+  host+=':Harness.*:PrimitivesTest.*:Recordings.*:*HaveAKernelOnEveryDevice*'
+  local chains='WholeNetwork.*:Networks/Blocks.*:Networks/SmallNetworks.*:Ops/OpTable.*:Activations.*'
+  local tiles='Tiles/ConvMma.*'
+  shift
+  kernels=$(./kernel_tests_gpu --list-kernels) || return 1
+  for name in host chains tiles $kernels; do
+    own=()
+    case $name in
+      host) filter=$host ;;
+      chains) filter=$chains ;;
+      tiles) filter=$tiles ;;
+      *) filter="*-$host:$chains:$tiles:HugeSizesOnAGpu.*" own=(--kernel "$name") ;;
+    esac
+    part "$name" "$seconds" ./kernel_tests_gpu "$@" "${own[@]}" --gtest_brief=1 "--gtest_filter=$filter" \
+      "--gtest_output=json:$out/$stage-$name.json"
+    status=$(worse "$status" $?)
+  done
+  return "$status"
+}
+
+# Starts again behind each kernel that ends the process (status 3, SIGALRM or a crash).
+bench_into() {  # FILE OPTION...
+  local file=$1 status starts=0
+  shift
+  while :; do
+    status=0
+    limited 100000 ./kernel_bench --precision bf16 --batch 1,32,256 "$@" --resume --out "$file" || status=$?
+    starts=$((starts + 1))
+    case $status in
+      0 | 1 | 2 | "$timed_out" | "$no_time_left") return "$status" ;;
+    esac
+    [ "$starts" -lt 40 ] || return "$status"
+    echo "kernel_bench ended with status $status; it goes on behind the kernel that ended it"
+  done
+}
+
+primitives() { limited 100000 ./kernel_tests_gpu --record-primitives "$out/primitives.json"; }
+tests() { test_kernels 30 --reduced --random 60; }
+tests_full() { test_kernels 1800; }
+huge() { limited 100000 ./kernel_tests_gpu --gtest_brief=1 '--gtest_filter=HugeSizesOnAGpu.*' "--gtest_output=json:$out/huge-all.json"; }
+bench() { bench_into "$out/kernels.json" --network resnet50; }
+memory() { bench_into "$out/memory.json" --network memory_bound; }
+bench_more() { bench_into "$out/kernels-more.json" --network resnet50 --precision fp32,tf32,fp16; }
 cudnn() {
-  has_torch || { echo "skipped: no Python with PyTorch"; return 0; }
-  timeout 80 "$python" cudnn_layers.py "$out/kernels.json" "$out/cudnn.json"
+  [ -n "$python" ] || { echo "skipped: no Python"; return "$skipped"; }
+  [ -f "$out/kernels.json" ] || { echo "skipped: the stage bench left no kernels.json"; return "$skipped"; }
+  limited 100000 "$python" cudnn_layers.py "$out/kernels.json" "$out/cudnn.json"
+}
+sanitizer() {
+  local tool log status=0 own
+  command -v compute-sanitizer >/dev/null || { echo "skipped: compute-sanitizer is not installed"; return "$skipped"; }
+  for tool in memcheck racecheck initcheck synccheck; do
+    own=0
+    part "$tool" 30 compute-sanitizer --tool "$tool" --error-exitcode 86 --print-limit 20 \
+      ./kernel_tests_gpu --small --schedules 1 "--gtest_filter=$(cat sanitizer_filter.txt)" || own=$?
+    log=$out/$stage-$tool.log
+    if [ "$own" -eq 0 ] && ! grep -q 'PASSED  . [1-9]' "$log"; then
+      own=1
+      echo "-- $tool: no test ran"
+      note FAILED 0 "$tool"
+    fi
+    status=$(worse "$status" "$own")
+  done
+  return "$status"
 }
 report() {
-  [ -n "$python" ] || { echo "skipped: no Python"; return 0; }
-  "$python" report.py "$out" >"$out/report.md" && tail -12 "$out/report.md"
+  [ -n "$python" ] || { echo "skipped: no Python"; return "$skipped"; }
+  "$python" report.py "$out" >"$out/report.md" && grep -v '^|' "$out/report.md" | tail -14
 }
+
+# Files of an earlier run must not pass for this one's.
+forget() {
+  case $1 in
+    primitives) rm -f "$out/primitives.json" ;;
+    tests | tests_full | huge | sanitizer) rm -f "$out/$1"-*.json "$out/$1"-*.log ;;
+    bench) rm -f "$out/kernels.json" ;;
+    memory) rm -f "$out/memory.json" ;;
+    bench_more) rm -f "$out/kernels-more.json" ;;
+    cudnn) rm -f "$out/cudnn.json" ;;
+    report) rm -f "$out/report.md" "$out/result.json" ;;
+  esac
+  [ ! -f "$out/stages.tsv" ] || sed -i "/^$1\t/d" "$out/stages.tsv"
+}
+
+limit_of() {
+  case $1 in
+    primitives) echo 15 ;;
+    tests) echo 125 ;;
+    bench) echo 100 ;;
+    memory) echo 25 ;;
+    cudnn) echo 75 ;;
+    sanitizer) echo 110 ;;
+    *) echo 100000 ;;
+  esac
+}
+
+{
+  if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv 2>&1
+  else
+    echo "nvidia-smi is not installed"
+  fi
+  [ ! -f build.txt ] || cat build.txt
+} | tee "$out/machine.txt"
 
 failed=0
 for stage in "${stages[@]}"; do
-  begin=$SECONDS
+  forget "$stage"
+  begin=$SECONDS status=0
+  stage_end=$((begin + $(limit_of "$stage")))
+  [ $stage_end -le $whole_s ] || stage_end=$whole_s
   echo "== $stage"
-  if $stage >"$out/$stage.log" 2>&1; then state=passed; else state=FAILED failed=1; fi
+  $stage >"$out/$stage.log" 2>&1 || status=$?
+  state=$(state_of "$status")
+  [ "$status" -eq 0 ] || [ "$status" -eq "$skipped" ] || failed=1
+  note "$state" $((SECONDS - begin))
   tail -15 "$out/$stage.log"
   echo "== $stage: $state, $((SECONDS - begin)) s"
 done

@@ -67,6 +67,9 @@ TEST_P(Problems, MatchTheDefinitionOnEveryKernel) {
     for (const DataKind kind : kinds) {
       if (kind != DataKind::real && !takes_integers(problem)) continue;
       ++turn;
+      // The oracle is most of the host's work: not for a problem that no kernel of this run takes.
+      const auto takes = [&](const kernels::Kernel* kernel) { return device_for(*kernel, problem, turn) != nullptr; };
+      if (std::ranges::none_of(tested_kernels(), takes)) continue;
       const HostData data = make_data(problem, kind, options().seed);
       const std::vector<ExactResult> references = references_of(problem, kind, data);
       for (const kernels::Kernel* kernel : tested_kernels()) {
