@@ -11,8 +11,9 @@ usage() {
   cat <<'END'
 Usage: scripts/gpu_bundle.sh [--no-install] [--architectures LIST]
 
-Makes build/gpu-bundle (at most 24 MB): kernel_tests_gpu, kernel_bench, the comparison with cuDNN and run_gpu_checks.sh. Copy the
-folder to a machine with an NVIDIA driver and start run_gpu_checks.sh there; its results come as files in one folder.
+Makes build/gpu-bundle (at most 24 MB): kernel_tests_gpu, kernel_bench, the comparison with cuDNN, recordings of other GPUs and
+run_gpu_checks.sh. Copy the folder to a machine with an NVIDIA driver (for the CUDA version in build.txt or newer) and glibc 2.35 or
+newer, and start run_gpu_checks.sh there; its results come as files in one folder.
 
   --architectures LIST   as RESNET_CUDA_ARCHITECTURES (default 80-real;90)
   --no-install           install neither Debian packages nor a CUDA toolkit
@@ -48,13 +49,33 @@ done
 cp bench/gpu/run_gpu_checks.sh bench/gpu/cudnn_layers.py bench/gpu/roofline.py bench/gpu/report.py \
   bench/gpu/sanitizer_filter.txt "$bundle/"
 
+[ ! -d tests/golden/primitives ] || { mkdir -p "$bundle/golden" && cp -r tests/golden/primitives "$bundle/golden/"; }
+{
+  echo "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+  "$cuda_root/bin/nvcc" --version | sed -n 's/.*release \([0-9.]*\), \(.*\)/CUDA \1 (\2)/p'
+  echo "architectures $architectures"
+} >"$bundle/build.txt"
+
 # It must start where only a driver is installed.
-for program in "$bundle/kernel_tests_gpu" "$bundle/kernel_bench"; do
-  missing=$(ldd "$program" | grep -E 'libcuda|libgtest|libstdc|not found' || true)
-  if [ -n "$missing" ]; then
-    printf '%s needs libraries that a GPU machine may not have:\n%s\n' "$program" "$missing" >&2
+newest_glibc=2.35  # Ubuntu 22.04
+for program in "$bundle"/*; do
+  if ! head -c 4 "$program" 2>/dev/null | grep -q ELF; then continue; fi
+  libraries=$(ldd "$program" | grep -E 'libcuda|libgtest|libstdc|not found' || true)
+  if [ -n "$libraries" ]; then
+    printf '%s needs libraries that a GPU machine may not have:\n%s\n' "$program" "$libraries" >&2
     exit 1
   fi
+  symbols=$(objdump -T "$program")
+  glibc=$(grep -o 'GLIBC_[0-9.]*' <<<"$symbols" | sort -Vu | tail -1)
+  if [ "$(printf '%s\n' "GLIBC_$newest_glibc" "$glibc" | sort -V | tail -1)" != "GLIBC_$newest_glibc" ]; then
+    printf '%s needs %s, machines with a GPU may have %s only; it takes from newer ones:\n' "$program" "$glibc" "$newest_glibc" >&2
+    awk -v limit="$newest_glibc" 'match($0, /GLIBC_[0-9.]+/) {
+      split(substr($0, RSTART + 6, RLENGTH - 6), have, "."); split(limit, most, ".")
+      if (have[1] > most[1] || (have[1] == most[1] && have[2] + 0 > most[2] + 0)) print "  " $NF
+    }' <<<"$symbols" >&2
+    exit 1
+  fi
+  echo "$program starts from $glibc on"
 done
 bytes=$(du -sb "$bundle" | cut -f1)
 printf '%s: %d KB\n' "$bundle" $((bytes / 1024))

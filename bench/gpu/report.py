@@ -147,7 +147,8 @@ def main():
     result["sanitizer"] = read_sanitizer(folder, stages.get("sanitizer", {"parts": {}})["parts"])
 
     if kernels:
-        print(f"{kernels['device']['name']}, driver for CUDA {kernels['device']['driver']}, {kernels['command']}; PyTorch "
+        driver = kernels["device"]["driver"]
+        print(f"{kernels['device']['name']}, driver for CUDA {driver // 1000}.{driver % 1000 // 10}, {kernels['command']}; PyTorch "
               f"{cudnn['versions'].get('torch', 'not measured')}, cuDNN {cudnn['versions'].get('cudnn', 'not measured')}\n")
         if "H200" not in kernels["device"]["name"]:
             print("The floors are an H200's.\n")
