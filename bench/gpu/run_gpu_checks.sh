@@ -151,7 +151,7 @@ bench_into() {  # FILE OPTION...
 }
 
 primitives() { limited 100000 ./kernel_tests_gpu --record-primitives "$out/primitives.json"; }
-tests() { test_kernels 30 --reduced --random 60; }
+tests() { test_kernels 40 --reduced --random 60; }
 tests_full() { test_kernels 1800; }
 huge() { limited 100000 ./kernel_tests_gpu --gtest_brief=1 '--gtest_filter=HugeSizesOnAGpu.*' "--gtest_output=json:$out/huge-all.json"; }
 bench() { bench_into "$out/kernels.json" --network resnet50; }
