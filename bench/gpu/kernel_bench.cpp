@@ -353,10 +353,12 @@ class Timer {
                                             const OperandSets& sets) {
     std::vector<std::byte> packed;
     if (kernel.weights.pack && sets.weights() != 0) {
-      std::mt19937_64 engine(301);
-      std::normal_distribution<float> normal(0, 0.05f);
+      const std::vector<std::byte>& block = random_block(DType::f32);
       std::vector<float> values(static_cast<std::size_t>(sets.weights()));
-      for (float& value : values) value = normal(engine);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        std::memcpy(&values[i], block.data() + 4 * i % block.size(), 4);
+        values[i] *= 0.05f;
+      }
       packed.resize(kernel.weights.bytes(problem));
       kernel.weights.pack(problem, values, packed.data());
     }
