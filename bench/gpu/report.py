@@ -42,7 +42,9 @@ def read_tests(folder, stage, parts):
         verdict = dict(parts.get(name, {}))
         content = read_json(folder / f"{stage}-{name}.json")
         if content is None:
-            verdict["failures"] = [{"test": "the process", "message": "ended without a result; see the log"}]
+            log = folder / f"{stage}-{name}.log"
+            words = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+            verdict["failures"] = [{"test": "the process", "message": "ended without a result: " + " / ".join(words)}]
         else:
             cases = [case for suite in content["testsuites"] for case in suite["testsuite"]]
             verdict["ran"] = sum(case["result"] == "COMPLETED" for case in cases)

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iostream>
+#include <string>
 #include <thread>
 
 #include "kernels/cuda_api.hpp"
@@ -14,9 +15,12 @@ void complain(const char* call, cudaError_t error) {
   int driver = 0, runtime = 0;
   static_cast<void>(cuda_api().cudaDriverGetVersion(&driver));
   static_cast<void>(cuda_api().cudaRuntimeGetVersion(&runtime));
-  std::cerr << call << ": " << cuda_api().cudaGetErrorString(error) << " (error " << error
-            << "); the driver is for CUDA " << driver / 1000 << '.' << driver % 1000 / 10 << ", this program for CUDA "
-            << runtime / 1000 << '.' << runtime % 1000 / 10 << '\n';
+  const auto version = [](int number) {
+    return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
+  };
+  std::cerr << call << ": " << cuda_api().cudaGetErrorString(error) << " (error " << error << "); "
+            << (driver == 0 ? "no driver is installed" : "the driver is for CUDA " + version(driver))
+            << ", this program for CUDA " << version(runtime) << '\n';
 }
 
 std::vector<DeviceInfo> find_devices() {
