@@ -284,7 +284,7 @@ class Timer {
     const std::vector<Memory> weights = packed_weights(kernel, problem, sets);
     const auto launch = [&](std::size_t set) {
       kernels::Operands operands = sets.operands(set);
-      operands.weight = weights[set].data();
+      operands.weight = weights[set % weights.size()].data();
       operands.workspace = workspace.data();
       operands.semaphores = static_cast<std::uint32_t*>(semaphores_.data());
       check(kernel.launch(problem, operands, {stream_, &device_}), std::string(kernel.name).c_str());
@@ -348,7 +348,7 @@ class Timer {
     return {times[times.size() / 2], times.front(), times.back()};
   }
 
-  /// One copy of the packed filters per operand set.
+  /// One copy of the packed filters per operand set; one that is empty where there are none.
   static std::vector<Memory> packed_weights(const kernels::Kernel& kernel, const kernels::Problem& problem,
                                             const OperandSets& sets) {
     std::vector<std::byte> packed;
@@ -363,8 +363,9 @@ class Timer {
       kernel.weights.pack(problem, values, packed.data());
     }
     std::vector<Memory> copies;
-    for (std::size_t i = 0; i < sets.count(); ++i) {
-      Memory& memory = copies.emplace_back(packed.size());
+    if (packed.empty()) copies.emplace_back(0);
+    while (!packed.empty() && copies.size() < sets.count()) {
+      const Memory& memory = copies.emplace_back(packed.size());
       check(cuda_api().cudaMemcpy(memory.data(), packed.data(), packed.size(), cudaMemcpyHostToDevice), "cudaMemcpy");
     }
     return copies;
