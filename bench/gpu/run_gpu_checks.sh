@@ -53,7 +53,8 @@ fi
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 cd "$folder" || exit 1
 
-python=$(command -v python3 || true)
+python=$(command -v python3 || command -v python || true)
+PATH=$PATH:/usr/local/cuda/bin  # where compute-sanitizer is, if anywhere
 skipped=77 no_time_left=78 timed_out=124
 stage=
 
@@ -212,7 +213,7 @@ limit_of() {
 
 {
   if command -v nvidia-smi >/dev/null; then
-    nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv 2>&1
+    timeout 20 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv 2>&1
   else
     echo "nvidia-smi is not installed"
   fi
