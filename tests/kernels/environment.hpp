@@ -39,8 +39,9 @@ void use_block_sample(unsigned blocks);
 /// Faults that the emulator saw since the last call.
 std::vector<std::string> take_reports();
 
-/// After a failed test, when nothing of it is left: clears errors that would fail all later calls, where that can be.
-void recover();
+/// After a failed test, when nothing of it is left: clears errors that would fail all later calls. False where they
+/// stay, as an illegal access does on a GPU: no later test of this process can say anything.
+[[nodiscard]] bool recover();
 
 bool is_emulator();
 /// Every access to device memory is checked against its allocation, so canaries would only hide faults.

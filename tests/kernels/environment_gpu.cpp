@@ -63,7 +63,10 @@ std::vector<std::string> take_reports() {
   return {cuda_api().cudaGetErrorString(error)};
 }
 
-void recover() { cuda_api().cudaGetLastError(); }  // a sticky error ends the process's CUDA
+bool recover() {
+  static_cast<void>(cuda_api().cudaGetLastError());
+  return cuda_api().cudaDeviceSynchronize() == cudaSuccess;
+}
 
 bool is_emulator() { return false; }
 bool has_access_hooks() { return false; }

@@ -80,7 +80,10 @@ std::vector<std::string> take_reports() {
   return texts;
 }
 
-void recover() { sim::reset(); }
+bool recover() {
+  sim::reset();
+  return true;
+}
 
 bool is_emulator() { return true; }
 bool has_access_hooks() { return RESNET_ACCESS_HOOKS != 0; }
