@@ -19,7 +19,7 @@ Stages, in this order; without one, all of these:
   report       all of it, with the paper floors, as one table and one file (report.md, result.json)
 
 Only by name:
-  huge         the last element of operands beyond 2^32 bytes: 9 GB of device and of host memory
+  huge         results beyond element 2^32, a process per kernel: tens of GB of device memory, up to 9 GB of the host's
   tests_full   every kernel test on the networks' own layers, with 500 random problems: takes long, the oracle is the host's
   bench_more   bench in fp32, tf32 and fp16 (kernels-more.json)
 
@@ -117,16 +117,18 @@ test_kernels() {  # SECONDS_PER_PART OPTION...
   local host='Oracle.*:Numbers.*:ProblemTable.*:Judge.*:Data.*:Refusals.*:KernelMisuseSamples.*:OpProblem.*'
   host+=':Harness.*:PrimitivesTest.*:Recordings.*:*HaveAKernelOnEveryDevice*'
   local chains='WholeNetwork.*:Networks/Blocks.*:Networks/SmallNetworks.*:Ops/OpTable.*:Activations.*'
-  local tiles='Tiles/ConvMma.*'
+  local tiles='Tiles/ConvMma.*' huge='HugeSizesOnAGpu.*:Catalog/HugeResults.*'
   shift
   kernels=$(./kernel_tests_gpu --list-kernels) || return 1
-  for name in host chains tiles $kernels; do
+  [ "$stage" = huge ] || kernels="host chains tiles $kernels"
+  for name in $kernels; do
     own=()
-    case $name in
-      host) filter=$host ;;
-      chains) filter=$chains ;;
-      tiles) filter=$tiles ;;
-      *) filter="*-$host:$chains:$tiles:HugeSizesOnAGpu.*" own=(--kernel "$name") ;;
+    case $stage-$name in
+      *-host) filter=$host ;;
+      *-chains) filter=$chains ;;
+      *-tiles) filter=$tiles ;;
+      huge-*) filter=$huge own=(--kernel "$name") ;;
+      *) filter="*-$host:$chains:$tiles:$huge" own=(--kernel "$name") ;;
     esac
     part "$name" "$seconds" ./kernel_tests_gpu "$@" "${own[@]}" --gtest_brief=1 "--gtest_filter=$filter" \
       "--gtest_output=json:$out/$stage-$name.json"
@@ -154,7 +156,7 @@ bench_into() {  # FILE OPTION...
 primitives() { limited 100000 ./kernel_tests_gpu --record-primitives "$out/primitives.json"; }
 tests() { test_kernels 40 --reduced --random 60; }
 tests_full() { test_kernels 1800; }
-huge() { limited 100000 ./kernel_tests_gpu --gtest_brief=1 '--gtest_filter=HugeSizesOnAGpu.*' "--gtest_output=json:$out/huge-all.json"; }
+huge() { test_kernels 300; }
 bench() { bench_into "$out/kernels.json" --network resnet50; }
 memory() { bench_into "$out/memory.json" --network memory_bound; }
 bench_more() { bench_into "$out/kernels-more.json" --network resnet50 --precision fp32,tf32,fp16; }
