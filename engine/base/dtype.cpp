@@ -76,6 +76,22 @@ Precision parse_precision(std::string_view name) {
        "use one of fp32, tf32, fp16, bf16, int8, fp8");
 }
 
+DType value_dtype(Precision precision) noexcept {
+  switch (precision) {
+    case Precision::fp32:
+    case Precision::tf32:
+      return DType::f32;
+    case Precision::fp16:
+      return DType::f16;
+    case Precision::bf16:
+      return DType::bf16;
+    case Precision::int8:
+    case Precision::fp8:
+      return DType::i8;  // no entry takes them yet; the width is right
+  }
+  return DType::f32;
+}
+
 float f16_to_f32(std::uint16_t bits) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
   const std::uint32_t exponent = (bits >> 10) & 0x1Fu;

@@ -15,6 +15,8 @@ std::string_view to_string(Layout layout) noexcept;
 std::string_view to_string(Precision precision) noexcept;
 /// @throws Error invalid_argument that lists the names
 Precision parse_precision(std::string_view name);
+/// Element type of values that are computed in that precision.
+DType value_dtype(Precision precision) noexcept;
 
 /// IEEE half and bfloat16 conversions, round to nearest even, NaN kept quiet.
 float f16_to_f32(std::uint16_t bits) noexcept;

@@ -2,6 +2,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 
 #include "base/check.hpp"
@@ -131,6 +132,28 @@ std::string affine_key(std::span<const AffineStage> stages) {
     key += ')';
   }
   return key;
+}
+
+WeightRequest affine_request(std::span<const AffineStage> stages, std::size_t channels, AffinePart part) {
+  WeightRequest request;
+  request.tensors = affine_tensors(stages);
+  request.format = (part == AffinePart::scale ? "scale of " : "shift of ") + affine_key(stages);
+  request.bytes = channels * sizeof(float);
+  request.pack = [kept = std::vector<AffineStage>(stages.begin(), stages.end()), channels, part](
+                     std::span<const TensorValues> tensors, std::byte* out) {
+    const ScaleShift affine = evaluate_affine(kept, channels, [&](const std::string& name) {
+      const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                      [&](const TensorValues& tensor) { return tensor.info->name == name; });
+      ensure(found != tensors.end(), "an affine stage reads a tensor that was not requested");
+      return found->values;
+    });
+    const std::vector<double>& values = part == AffinePart::scale ? affine.scale : affine.shift;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const auto value = static_cast<float>(values[c]);
+      std::memcpy(out + c * sizeof value, &value, sizeof value);
+    }
+  };
+  return request;
 }
 
 }  // namespace resnet

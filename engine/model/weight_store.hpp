@@ -47,6 +47,10 @@ std::vector<std::string> affine_tensors(std::span<const AffineStage> stages);
 /// A text that is equal exactly for equal stages, for WeightRequest::format.
 std::string affine_key(std::span<const AffineStage> stages);
 
+/// The request for scale or shift of the stages as `channels` floats.
+enum class AffinePart { scale, shift };
+WeightRequest affine_request(std::span<const AffineStage> stages, std::size_t channels, AffinePart part);
+
 /// Packed weights of one model, shared by all its sessions: (device, tensors, format) -> buffer. Filled at first use;
 /// a buffer lives as long as the store. Thread-safe.
 class WeightStore {

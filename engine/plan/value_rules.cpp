@@ -18,22 +18,6 @@ Precision precision_of(const Node& node, const PlanOptions& options) {
   return options.precision;
 }
 
-DType computing_type(Precision precision) {
-  switch (precision) {
-    case Precision::fp32:
-    case Precision::tf32:
-      return DType::f32;
-    case Precision::fp16:
-      return DType::f16;
-    case Precision::bf16:
-      return DType::bf16;
-    case Precision::int8:
-    case Precision::fp8:
-      return DType::i8;  // no entry takes them yet; the width is right
-  }
-  return DType::f32;
-}
-
 bool contains(std::span<const NodeId> nodes, NodeId node) {
   return std::binary_search(nodes.begin(), nodes.end(), node);
 }
@@ -78,7 +62,7 @@ bool ValueRules::runs_before(NodeId user, std::span<const NodeId> nodes) const {
 }
 
 ValueDesc ValueRules::canonical(const Dims& dims, Precision precision) const {
-  return plain_desc(dims, computing_type(precision));
+  return plain_desc(dims, value_dtype(precision));
 }
 
 ValueDesc ValueRules::plain(const ValueDesc& form) const { return plain_desc(form.dims, form.dtype); }

@@ -188,7 +188,7 @@ std::unique_ptr<Step> prepare_convolution(const StepProblem& problem, bool into_
     if (merged > 1) spread_groups(weights.back(), conv, merged);
     if (with_bias) {
       operands.push_back({DNNL_ARG_BIAS, bias, Source::weight, weights.size()});
-      weights.push_back(channel_request(stages, K, false));
+      weights.push_back(affine_request(stages, K, AffinePart::shift));
     }
     return std::make_unique<PrimitiveStep>(Convolution(primitive), operands, primitive.scratchpad_desc().get_size(),
                                            std::move(weights), primitive.impl_info_str());

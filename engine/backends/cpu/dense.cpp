@@ -89,7 +89,7 @@ std::unique_ptr<Step> make_step(const StepProblem& problem, const DenseForm& for
   if (!stages.empty()) {
     const memory::desc bias({K}, memory::data_type::f32, memory::format_tag::a);
     operands.push_back({DNNL_ARG_BIAS, bias, Source::weight, 1});
-    weights.push_back(channel_request(stages, channels, false));
+    weights.push_back(affine_request(stages, channels, AffinePart::shift));
   }
   return std::make_unique<PrimitiveStep>(Primitive(primitive), operands, primitive.scratchpad_desc().get_size(),
                                          std::move(weights), primitive.impl_info_str());

@@ -77,8 +77,8 @@ std::unique_ptr<Step> prepare_scale_shift(const StepProblem& problem, const Devi
     std::vector<Operand> operands{{DNNL_ARG_SRC_1, per_channel, Source::weight, 0},
                                   {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, per_channel, Source::weight, 1}};
     const auto channels = static_cast<std::size_t>(C);
-    std::vector<WeightRequest> weights{channel_request(stages, channels, true),
-                                       channel_request(stages, channels, false)};
+    std::vector<WeightRequest> weights{affine_request(stages, channels, AffinePart::scale),
+                                       affine_request(stages, channels, AffinePart::shift)};
     return make_binary(problem, dnnl::algorithm::binary_mul, per_channel, operands, std::move(weights), ops);
   });
 }

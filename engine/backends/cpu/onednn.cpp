@@ -68,8 +68,6 @@ Support supports_precision(Precision precision, const DeviceInfo& device) {
   return Support::no("the cpu device computes fp32 and bf16, not " + std::string(to_string(precision)));
 }
 
-DType value_dtype(Precision precision) { return precision == Precision::bf16 ? DType::bf16 : DType::f32; }
-
 void rethrow(const dnnl::error& error, const StepProblem& problem) {
   const std::string layer = problem.nodes.empty() ? "conversion" : "layer " + problem.node().name;
   const ErrorCode code = error.status == dnnl_out_of_memory ? ErrorCode::out_of_memory : ErrorCode::unsupported;

@@ -29,8 +29,6 @@ ValueDesc preferred(const Dims& dims, DType dtype, const DeviceInfo& device);
 
 /// Whether this CPU has kernels for the precision.
 Support supports_precision(Precision precision, const DeviceInfo& device);
-/// Element type of values in that precision.
-DType value_dtype(Precision precision);
 
 /// Runs `make`, turning a dnnl::error into an Error that names the layer.
 template <class Make>
@@ -62,8 +60,6 @@ std::string describe(const dnnl::memory::desc& desc);
 /// dimensions).
 WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
                              std::span<const AffineStage> stages, std::size_t channels, int channel_dims);
-/// The shift of the stages as float32, or the scale when `scale` is set. `stages` must not be empty.
-WeightRequest channel_request(std::span<const AffineStage> stages, std::size_t channels, bool scale);
 
 /// One reorder on the calling thread alone. `scale`, where not empty, multiplies along the dimensions of `scale_mask`.
 void reorder_once(const dnnl::memory::desc& from, const float* values, const dnnl::memory::desc& to, std::byte* out,

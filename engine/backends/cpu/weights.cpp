@@ -60,23 +60,6 @@ WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc
   return request;
 }
 
-WeightRequest channel_request(std::span<const AffineStage> stages, std::size_t channels, bool scale) {
-  WeightRequest request;
-  request.tensors = affine_tensors(stages);
-  request.format = (scale ? "scale of " : "shift of ") + affine_key(stages);
-  request.bytes = channels * sizeof(float);
-  request.pack = [kept = std::vector<AffineStage>(stages.begin(), stages.end()), channels, scale](
-                     std::span<const TensorValues> tensors, std::byte* out) {
-    const ScaleShift affine = evaluate_affine(kept, channels, lookup(tensors));
-    const std::vector<double>& values = scale ? affine.scale : affine.shift;
-    for (std::size_t c = 0; c < channels; ++c) {
-      const auto value = static_cast<float>(values[c]);
-      std::memcpy(out + c * sizeof(float), &value, sizeof value);
-    }
-  };
-  return request;
-}
-
 void append_scale_shift(dnnl::post_ops& ops, std::span<const AffineStage> stages, std::int64_t channels,
                         std::vector<Operand>& operands, std::vector<WeightRequest>& weights) {
   const dnnl::memory::desc per_channel({1, channels, 1, 1}, dnnl::memory::data_type::f32,
@@ -85,7 +68,8 @@ void append_scale_shift(dnnl::post_ops& ops, std::span<const AffineStage> stages
     ops.append_binary(scale ? dnnl::algorithm::binary_mul : dnnl::algorithm::binary_add, per_channel);
     operands.push_back(
         {DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len() - 1) | DNNL_ARG_SRC_1, per_channel, Source::weight, weights.size()});
-    weights.push_back(channel_request(stages, static_cast<std::size_t>(channels), scale));
+    weights.push_back(
+        affine_request(stages, static_cast<std::size_t>(channels), scale ? AffinePart::scale : AffinePart::shift));
   }
 }
 

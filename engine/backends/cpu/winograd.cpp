@@ -88,7 +88,7 @@ class WinogradStep final : public Step {
     m_bytes_ = static_cast<std::size_t>(winograd_points * conv.K * tiles_per_chunk_) * sizeof(float);
     weights_.push_back(transformed_request(node, products_.weights));
     if (!node.epilogue.affine.empty()) {
-      weights_.push_back(channel_request(node.epilogue.affine, static_cast<std::size_t>(conv.K), false));
+      weights_.push_back(affine_request(node.epilogue.affine, static_cast<std::size_t>(conv.K), AffinePart::shift));
     }
     residual_input_ = node.epilogue.residual ? problem.inputs.size() - 1 : 0;
     has_residual_ = node.epilogue.residual;
