@@ -11,6 +11,7 @@ inline ConvProblem as_conv(const DenseProblem& dense) {
   conv.H = conv.W = conv.R = conv.S = conv.P = conv.Q = 1;
   conv.in = dense.in, conv.out = dense.out;
   conv.precision = dense.precision;
+  conv.batch_invariant = dense.batch_invariant;
   conv.epilogue = dense.epilogue;
   return conv;
 }

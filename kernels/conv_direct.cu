@@ -322,6 +322,7 @@ Choice cut(const ConvProblem& p, const DeviceInfo& device, int wanted_splits) {
 Choice choose(const ConvProblem& p, const DeviceInfo& device) {
   Choice best = cut<SmallTile>(p, device, 1);
   if (const Choice large = cut<LargeTile>(p, device, 1); large.us < best.us) best = large;
+  if (p.batch_invariant) return best;  // as many splits as the batch leaves room for
   if (tiles<SmallTile>(p) > std::min(semaphore_count, 2 * device.multiprocessors)) return best;
   const std::int64_t most_splits = std::min<std::int64_t>(depth(p) / (8 * depth_step), 32);
   for (int splits = 2; splits <= most_splits; ++splits) {

@@ -384,6 +384,7 @@ ConvMmaChoice conv_mma_choice(const ConvProblem& problem, const DeviceInfo& devi
   ConvMmaChoice best;
   for (int tile = 0; tile < conv_mma_tiles(); ++tile) {
     for (const int splits : conv_mma_splits()) {
+      if (splits > 1 && problem.batch_invariant) break;  // as many as the batch leaves room for
       const ConvMmaChoice choice = conv_mma_choice(problem, device, tile, splits);
       if (choice.ok() && (!best.ok() || choice.us < best.us)) best = choice;
     }

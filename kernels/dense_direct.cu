@@ -94,16 +94,19 @@ dense_direct_kernel(RESNET_PARAMS(Params) p) {
   }
 }
 
+/// Of another order of addition, so not where the batch must not matter.
+bool is_convolution(const DenseProblem& p) { return p.N > few_rows && !p.batch_invariant; }
+
 std::int64_t rows_per_warp(const DenseProblem& p) { return p.N == 1 ? 1 : p.N == 2 ? 2 : p.N <= 4 ? 4 : 8; }
 Support supports(const DenseProblem& p, const DeviceInfo& device) {
-  if (p.N > few_rows) return conv_direct.supports(Problem(as_conv(p)), device);
+  if (is_convolution(p)) return conv_direct.supports(Problem(as_conv(p)), device);
   if (const Support types = needs_float(p.in, p.out); !types) return types;
   if (const Support precision = needs_float_precision(p.precision); !precision) return precision;
   return needs_31_bits(div_up(p.K, warps) * div_up(p.N, rows_per_warp(p)), "K N / 64");
 }
 
 double estimate_us(const DenseProblem& p, const DeviceInfo& device) {
-  if (p.N > few_rows) return conv_direct.estimate_us(Problem(as_conv(p)), device);
+  if (is_convolution(p)) return conv_direct.estimate_us(Problem(as_conv(p)), device);
   // The filter comes from L2, at about twice the memory's rate, for every further group of rows.
   const double filter = static_cast<double>(p.K * p.C) * static_cast<double>(size_of(p.in));
   const double repeats = static_cast<double>(div_up(p.N, rows_per_warp(p)) - 1) / 2;
@@ -111,7 +114,7 @@ double estimate_us(const DenseProblem& p, const DeviceInfo& device) {
 }
 
 std::size_t workspace_bytes(const DenseProblem& p, const DeviceInfo& device) {
-  return p.N > few_rows ? conv_direct.workspace_bytes(Problem(as_conv(p)), device) : 0;
+  return is_convolution(p) ? conv_direct.workspace_bytes(Problem(as_conv(p)), device) : 0;
 }
 
 template <class T, bool vectors>
@@ -138,7 +141,7 @@ cudaError_t launch_type(const DenseProblem& problem, const Params& p, const Laun
 }
 
 cudaError_t launch(const DenseProblem& problem, const Operands& operands, const LaunchTarget& target) {
-  if (problem.N > few_rows) return conv_direct.launch(Problem(as_conv(problem)), operands, target);
+  if (is_convolution(problem)) return conv_direct.launch(Problem(as_conv(problem)), operands, target);
   Params p = {};
   p.x = operands.x;
   p.weight = operands.weight;

@@ -58,9 +58,14 @@ struct WeightPack {
 /// Where a kernel multiplies. The matrix unit adds in an order and with roundings of its own.
 enum class Unit { cuda_cores, matrix };
 
+/// Index of a kind of problem among Problem's alternatives.
+template <class P>
+inline constexpr std::size_t problem_kind = Problem(P()).index();
+
 /// One line of the catalog. All functions but launch are pure; all are thread-safe.
 struct Kernel {
   std::string_view name;
+  std::size_t kind = 0;  ///< index into Problem's alternatives
   /// Whether it takes the problem on that device, and why not. Never throws.
   Support (*supports)(const Problem&, const DeviceInfo&) = nullptr;
   /// Paper model of its time (kernels/estimate.hpp). Only for what it supports, like the rest.
@@ -93,6 +98,7 @@ template <class P, Support (*supports_)(const P&, const DeviceInfo&), double (*e
 constexpr Kernel make_kernel(std::string_view name, WeightPack weights = {}, Unit unit = Unit::cuda_cores) {
   Kernel kernel;
   kernel.name = name;
+  kernel.kind = problem_kind<P>;
   kernel.supports = [](const Problem& problem, const DeviceInfo& device) {
     const P* const own = std::get_if<P>(&problem);
     if (!own) return Support::no("another kind of problem");

@@ -39,6 +39,7 @@ struct ConvProblem {
   std::int64_t groups = 1;
   DType in = DType::f32, out = DType::f32;
   Precision precision = Precision::fp32;
+  bool batch_invariant = false;  ///< an image's result has the same bits in every batch
   EpilogueProblem epilogue;
 
   std::int64_t macs() const noexcept { return N * P * Q * K * R * S * (C / groups); }
@@ -61,6 +62,7 @@ struct DenseProblem {
   std::int64_t N = 0, C = 0, K = 0;
   DType in = DType::f32, out = DType::f32;
   Precision precision = Precision::fp32;
+  bool batch_invariant = false;  ///< a row's result has the same bits in every batch
   EpilogueProblem epilogue;
   bool operator==(const DenseProblem&) const = default;
 };
