@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -68,6 +70,14 @@ class Step {
   virtual std::string detail() const { return {}; }
 };
 
+/// Steps recorded for replay.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// Enqueues them all. Part of a run, like Step::run().
+  virtual void run() = 0;
+};
+
 /// One entry of a backend's ordered list. Order is priority among equal estimates; the reference entry is last.
 /// All functions but `prepare` are pure.
 struct Implementation {
@@ -98,9 +108,34 @@ class Backend {
   /// no nodes; null when the pair is not supported. Also used at the network's input and output (u8, NCHW).
   virtual const Implementation* conversion() const = 0;
   virtual Support supports_precision(Precision precision) const = 0;
-  /// Brackets the steps of one run on the calling thread (thread count, stream). Not nested.
+  /// Brackets the steps of one run on the calling thread (thread count, stream). Not nested. end_run() returns when
+  /// everything in between is done. @throws Error device_failed
   virtual void begin_run(int threads) = 0;
   virtual void end_run() = 0;
+  /// Copies between the device's memory and the host's as part of a run, in order with its steps. The host memory must
+  /// stay until end_run().
+  virtual void copy_to_device(std::byte* device, const std::byte* host, std::size_t bytes) {
+    std::memcpy(device, host, bytes);
+  }
+  virtual void copy_to_host(std::byte* host, const std::byte* device, std::size_t bytes) {
+    std::memcpy(host, device, bytes);
+  }
+  virtual void copy_on_device(std::byte* to, const std::byte* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  /// Whether record() is worth calling.
+  virtual bool records() const { return false; }
+  /// Records steps that have run once since they were bound, so that one call enqueues them all. Part of a run in which
+  /// nothing else happens. bind() makes a recording invalid.
+  virtual std::unique_ptr<Recording> record(std::span<const std::unique_ptr<Step>>) { return nullptr; }
+  /// Runs the steps as part of a run; microseconds of each, of the device's own clock where it has one.
+  virtual std::vector<double> time_steps(std::span<const std::unique_ptr<Step>> steps) {
+    std::vector<double> times;
+    for (const auto& step : steps) {
+      const auto begin = std::chrono::steady_clock::now();
+      step->run();
+      times.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
+    }
+    return times;
+  }
 };
 
 /// How to get a backend for a device name; one line per backend in backend_list.cpp.

@@ -61,8 +61,11 @@ void place(Plan& plan, const PlanOptions& options) {
   const ValueDesc input = rules.external(plan.shapes.front());
   std::vector<std::size_t> workspace_bytes;
   for (const auto& step : plan.steps) workspace_bytes.push_back(step->workspace_bytes());
-  const BlockPlan blocks = assign_blocks(plan.graph, rules, options, plan.chosen, input, workspace_bytes);
+  BlockPlan blocks = assign_blocks(plan.graph, rules, options, plan.chosen, input, workspace_bytes);
+  // No form of the input is larger than f32. It is converted before step 0, whose output may then take its place.
+  if (options.stage_input) blocks.blocks.push_back({input.bytes(), 0, 0});
   plan.arena = plan_memory(blocks.blocks);
+  if (options.stage_input) plan.staging = plan.arena.offsets.back();
 
   const auto offsets = [&](const std::vector<std::size_t>& list) {
     std::vector<std::size_t> places;

@@ -26,6 +26,7 @@ struct PlanOptions {
   std::map<std::string, Precision> layer_precision;
   int threads = 1;
   bool deterministic = false;
+  bool stage_input = false;                         ///< room for the input as the caller has it, before step 0
   bool retain_steps = false;                        ///< Retain::steps: every step's output keeps its own memory
   std::set<std::string, std::less<>> retain_names;  ///< values that become outputs
   const MeasuredTimes* measured = nullptr;
@@ -94,6 +95,7 @@ struct Plan {
   std::vector<StepMemory> memory;
   MemoryPlan arena;
   Placement input, output;                    ///< network input (f32 NHWC) and output (f32)
+  std::size_t staging = 0;                    ///< offset of the input as it came, with PlanOptions::stage_input
   std::map<std::string, Placement> retained;  ///< by value name; plain NHWC
   /// Source layer without memory of its own -> the first value computed from it that has memory.
   std::map<std::string, std::string> absorbed;

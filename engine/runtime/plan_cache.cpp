@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "runtime/backend_run.hpp"
 
 namespace resnet {
 namespace {
@@ -45,6 +46,7 @@ ReadyPlan& PlanCache::get(std::int64_t n, std::int64_t h, std::int64_t w) {
   for (auto it = plans_.begin(); it != plans_.end(); ++it) {
     if (it->n == n && it->h == h && it->w == w) {
       plans_.splice(plans_.begin(), plans_, it);
+      if (!plans_.front().recording) record(plans_.front());
       return plans_.front();
     }
   }
@@ -53,6 +55,7 @@ ReadyPlan& PlanCache::get(std::int64_t n, std::int64_t h, std::int64_t w) {
   ReadyPlan ready = make(n, h, w);
   reserve(ready.plan->arena.arena_bytes);
   bind_plan(*ready.plan, arena_->data(), ready.weights);
+  record(ready);
   plans_.push_front(std::move(ready));
   if (plans_.size() > max_plans_) plans_.pop_back();
   return plans_.front();
@@ -87,7 +90,23 @@ void PlanCache::reserve(std::size_t bytes) {
     plans_.clear();  // their addresses are gone
     throw;
   }
-  for (ReadyPlan& plan : plans_) bind_plan(*plan.plan, arena_->data(), plan.weights);
+  for (ReadyPlan& plan : plans_) {
+    plan.recording.reset();
+    bind_plan(*plan.plan, arena_->data(), plan.weights);
+  }
+}
+
+void PlanCache::record(ReadyPlan& ready) {
+  if (!backend_->records()) return;
+  // The first run loads code and makes what a library keeps per stream; neither may happen while recording.
+  const std::vector<std::byte> input(ready.plan->input.desc.bytes());
+  BackendRun first(*backend_, options_.threads);
+  backend_->copy_to_device(arena_->data() + ready.plan->input.offset, input.data(), input.size());
+  for (const auto& step : ready.plan->steps) step->run();
+  first.finish();
+  BackendRun recording(*backend_, options_.threads);
+  ready.recording = backend_->record(ready.plan->steps);
+  recording.finish();
 }
 
 }  // namespace resnet

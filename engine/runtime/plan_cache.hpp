@@ -22,6 +22,7 @@ struct ReadyPlan {
   /// Null where the backend has no such conversion.
   std::array<std::unique_ptr<Step>, 4> input_steps;
   std::unique_ptr<Step> output_step;
+  std::unique_ptr<Recording> recording;  ///< of the plan's steps; null where the backend records nothing
 };
 
 /// The backend's step from one descriptor to another, or null where it has none.
@@ -46,6 +47,7 @@ class PlanCache {
  private:
   ReadyPlan make(std::int64_t n, std::int64_t h, std::int64_t w);
   void reserve(std::size_t bytes);
+  void record(ReadyPlan& ready);
 
   std::shared_ptr<const detail::ModelState> model_;
   std::shared_ptr<Backend> backend_;

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "base/aligned_buffer.hpp"
@@ -11,13 +10,12 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/names.hpp"
+#include "runtime/backend_run.hpp"
 #include "runtime/device_choice.hpp"
 #include "runtime/plan_cache.hpp"
 
 namespace resnet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// CPU threads of all runs that are under way in this process.
 std::atomic<int> running_threads{0};
@@ -38,23 +36,16 @@ class Exclusive {
   std::atomic<bool>& busy_;
 };
 
-/// Brackets the steps of one run and books its threads.
-class Running {
+/// Books the threads of one run.
+class BookedThreads {
  public:
-  Running(Backend& backend, int threads) : backend_(backend), threads_(threads) {
-    total_ = running_threads.fetch_add(threads) + threads;
-    backend_.begin_run(threads);
-  }
-  ~Running() {
-    backend_.end_run();
-    running_threads.fetch_sub(threads_);
-  }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-  int total_threads() const { return total_; }
+  explicit BookedThreads(int threads) : threads_(threads), total_(running_threads.fetch_add(threads) + threads) {}
+  ~BookedThreads() { running_threads.fetch_sub(threads_); }
+  BookedThreads(const BookedThreads&) = delete;
+  BookedThreads& operator=(const BookedThreads&) = delete;
+  int total() const { return total_; }
 
  private:
-  Backend& backend_;
   int threads_, total_;
 };
 
@@ -112,11 +103,31 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     if (load == nullptr) {
       fail(ErrorCode::unsupported, "this device does not take that input type and layout", "Session::run, input");
     }
-    const Running running(*choice_.backend, threads_);
-    warn_when_oversubscribed(running.total_threads());
-    move(*load, bytes(input.data), plans_.arena() + plan.plan->input.offset);
-    for (const auto& step : plan.plan->steps) step->run();
-    move(*plan.output_step, plans_.arena() + plan.plan->output.offset, bytes(output.data));
+    const BookedThreads booked(threads_);
+    warn_when_oversubscribed(booked.total());
+    BackendRun running(*choice_.backend, threads_);
+    if (choice_.backend->allocator().host_visible()) {
+      move(*load, bytes(input.data), plans_.arena() + plan.plan->input.offset);
+    } else {
+      load_input(input, *load, *plan.plan);
+    }
+    if (plan.recording) {
+      plan.recording->run();
+    } else {
+      for (const auto& step : plan.plan->steps) step->run();
+    }
+    std::byte* const result = plans_.arena() + plan.plan->output.offset;
+    if (choice_.backend->allocator().host_visible()) {
+      move(*plan.output_step, result, bytes(output.data));
+    } else {
+      const std::size_t size = plan.plan->output.desc.bytes();
+      if (output.memory == MemoryKind::host) {
+        choice_.backend->copy_to_host(bytes(output.data), result, size);
+      } else {
+        choice_.backend->copy_on_device(bytes(output.data), result, size);
+      }
+    }
+    running.finish();
     ran_ = true;
   }
 
@@ -131,14 +142,22 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     ValueDesc plain;
     plain.dims = place.desc.dims;
     std::byte* data = plans_.arena() + place.offset;
-    if (place.desc != plain) {
-      // Kept in the backend's own layout or precision: a copy in the public one.
-      const auto conversion = make_conversion(*choice_.backend, place.desc, plain, threads_);
-      ensure(conversion != nullptr, "a backend converts its own values to float32 NHWC");
+    const bool on_host = choice_.backend->allocator().host_visible();
+    if (place.desc != plain || !on_host) {
       AlignedBuffer& copy = copies_[name];
       if (copy.size() < plain.bytes()) copy = AlignedBuffer(plain.bytes());
-      const Running running(*choice_.backend, threads_);
-      move(*conversion, data, copy.data());
+      std::unique_ptr<Step> conversion;
+      std::unique_ptr<DeviceBuffer> converted;
+      if (place.desc != plain) {
+        // Kept in the backend's own layout or precision.
+        conversion = make_conversion(*choice_.backend, place.desc, plain, threads_);
+        ensure(conversion != nullptr, "a backend converts its own values to float32 NHWC");
+        if (!on_host) converted = choice_.backend->allocator().allocate(plain.bytes());
+      }
+      BackendRun running(*choice_.backend, threads_);
+      if (conversion) move(*conversion, data, on_host ? copy.data() : converted->data());
+      if (!on_host) choice_.backend->copy_to_host(copy.data(), converted ? converted->data() : data, plain.bytes());
+      running.finish();
       data = copy.data();
     }
     const Dims& dims = plain.dims;
@@ -186,21 +205,18 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     const std::size_t count = plan.plan->steps.size();
     std::vector<std::vector<double>> times(count);
     std::vector<double> totals;
-    {
-      const Running running(*choice_.backend, threads_);
-      for (int i = 0; i < iterations + 1; ++i) {
-        double total = 0;
-        fill_input(*plan.plan);
-        for (std::size_t s = 0; s < count; ++s) {
-          const auto begin = Clock::now();
-          plan.plan->steps[s]->run();
-          const double us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-          total += us;
-          if (i > 0) times[s].push_back(us);  // the first pass warms the caches
-        }
-        if (i > 0) totals.push_back(total);
-      }
+    // Ordinary numbers (0.75 in every type): what earlier steps left there could be slow denormals.
+    const std::vector<std::byte> input(plan.plan->input.desc.bytes(), std::byte{0x3f});
+    const BookedThreads booked(threads_);
+    BackendRun running(*choice_.backend, threads_);
+    for (int i = 0; i < iterations + 1; ++i) {
+      choice_.backend->copy_to_device(plans_.arena() + plan.plan->input.offset, input.data(), input.size());
+      const std::vector<double> us = choice_.backend->time_steps(plan.plan->steps);
+      if (i == 0) continue;  // the first pass warms the caches
+      for (std::size_t s = 0; s < count; ++s) times[s].push_back(us[s]);
+      totals.push_back(std::accumulate(us.begin(), us.end(), 0.0));
     }
+    running.finish();
     Json steps = Json::array();
     for (std::size_t s = 0; s < count; ++s) {
       const ChosenStep& chosen = plan.plan->chosen[s];
@@ -230,10 +246,21 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     return options;
   }
 
-  /// Ordinary numbers (0.75 in every type) as input: what earlier steps left there could be slow denormals.
-  void fill_input(const Plan& plan) {
-    if (!choice_.backend->allocator().host_visible()) return;
-    std::memset(plans_.arena() + plan.input.offset, 0x3f, plan.input.desc.bytes());
+  /// Brings the caller's tensor into the device's arena.
+  void load_input(const ConstTensorView& input, Step& conversion, const Plan& plan) {
+    std::byte* const target = plans_.arena() + plan.input.offset;
+    const std::size_t size = static_cast<std::size_t>(input.elements()) * size_of(input.dtype);
+    const bool on_host = input.memory == MemoryKind::host;
+    if (input.dtype == DType::f32 && input.layout == Layout::nhwc) {
+      if (on_host) return choice_.backend->copy_to_device(target, bytes(input.data), size);
+      return choice_.backend->copy_on_device(target, bytes(input.data), size);
+    }
+    std::byte* source = bytes(input.data);
+    if (on_host) {
+      source = plans_.arena() + plan.staging;
+      choice_.backend->copy_to_device(source, bytes(input.data), size);
+    }
+    move(conversion, source, target);
   }
 
   static double median(std::vector<double> values) {
@@ -252,6 +279,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     plan.layer_precision = options_.layer_precision;
     plan.threads = threads_;
     plan.deterministic = options_.deterministic;
+    plan.stage_input = !choice_.backend->allocator().host_visible();
     plan.retain_steps = options_.retain == Retain::steps;
     for (const auto& [layer, precision] : options_.layer_precision) {
       require_layer(layer, "SessionOptions::layer_precision");
@@ -349,6 +377,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   }
 
   void warn_when_oversubscribed(int total) {
+    if (choice_.backend->device().kind != DeviceKind::cpu) return;
     const int cores = choice_.backend->device().cores;
     if (warned_ || total <= cores || total == threads_) return;
     warned_ = true;

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 namespace resnet::test {
@@ -31,18 +30,23 @@ PlanRunner::PlanRunner(const Graph& optimised, const Dims& input, Backend& backe
       plan_(make_plan(optimised, input.n, input.h, input.w, backend, options)) {
   std::vector<const std::byte*> packed;
   for (const WeightRequest& request : plan_->weights) {
-    weights_.push_back(pack(request, weights));
-    packed.push_back(weights_.back().data());
+    const AlignedBuffer host = pack(request, weights);
+    weights_.push_back(backend.allocator().allocate(host.size()));
+    backend.allocator().upload(weights_.back()->data(), host.data(), host.size());
+    packed.push_back(weights_.back()->data());
   }
-  arena_ = AlignedBuffer(plan_->arena.arena_bytes);
-  bind_plan(*plan_, arena_.data(), packed);
+  arena_ = backend.allocator().allocate(plan_->arena.arena_bytes);
+  bind_plan(*plan_, arena_->data(), packed);
 }
 
 std::vector<float> PlanRunner::run(const std::vector<float>& input) {
-  std::memset(arena_.data(), 0xFF, arena_.size());  // NaN in every float type: who reads before writing shows
   EXPECT_EQ(input.size() * sizeof(float), plan_->input.desc.bytes());
-  std::memcpy(arena_.data() + plan_->input.offset, input.data(), input.size() * sizeof(float));
+  // NaN in every float type: who reads before writing shows.
+  const std::vector<std::byte> nans(plan_->arena.arena_bytes, std::byte{0xFF});
   backend_.begin_run(threads_);
+  backend_.copy_to_device(arena_->data(), nans.data(), nans.size());
+  backend_.copy_to_device(arena_->data() + plan_->input.offset, reinterpret_cast<const std::byte*>(input.data()),
+                          input.size() * sizeof(float));
   for (const auto& step : plan_->steps) step->run();
   backend_.end_run();
   return read(plan_->output);
@@ -62,7 +66,10 @@ std::vector<float> PlanRunner::read(const Placement& place) const {
   plain.dims = place.desc.dims;
   EXPECT_EQ(to_string(place.desc), to_string(plain)) << "the value cannot be read as plain NHWC f32";
   std::vector<float> values(static_cast<std::size_t>(place.desc.dims.elements()));
-  std::memcpy(values.data(), arena_.data() + place.offset, values.size() * sizeof(float));
+  backend_.begin_run(threads_);
+  backend_.copy_to_host(reinterpret_cast<std::byte*>(values.data()), arena_->data() + place.offset,
+                        values.size() * sizeof(float));
+  backend_.end_run();
   return values;
 }
 

@@ -10,7 +10,7 @@
 
 namespace resnet::test {
 
-/// A plan on a host backend with its arena and packed weights, without a model file or a session.
+/// A plan on a backend with its arena and packed weights, without a model file or a session.
 class PlanRunner {
  public:
   PlanRunner(const Graph& optimised, const Dims& input, Backend& backend, const PlanOptions& options,
@@ -28,8 +28,8 @@ class PlanRunner {
   Backend& backend_;
   int threads_;
   std::unique_ptr<Plan> plan_;
-  std::vector<AlignedBuffer> weights_;
-  AlignedBuffer arena_;
+  std::vector<std::unique_ptr<DeviceBuffer>> weights_;
+  std::unique_ptr<DeviceBuffer> arena_;
 };
 
 /// Relative L2 distance of a result from the oracle's; infinite where a value is not finite.

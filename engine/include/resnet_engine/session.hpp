@@ -52,8 +52,10 @@ class RESNET_ENGINE_API Session {
 
   /// Runs the network on `input` (float32, or uint8 taken as 0..255; NHWC or NCHW; N x H x W x C) and writes the final
   /// output to `output` (float32, N x 1 x 1 x output_size). Allocates nothing once the size's plan exists.
-  /// Bit-identical for identical input, shape, device and options.
-  /// @throws Error invalid_argument on wrong shapes or types, busy, bad_geometry when the layers refuse the size
+  /// Bit-identical for identical input, shape, device and options. Returns when the output is written. On a GPU either
+  /// tensor may lie in that GPU's memory (MemoryKind::device); what other streams do to it must be over.
+  /// @throws Error invalid_argument on wrong shapes or types, busy, bad_geometry when the layers refuse the size,
+  ///         device_failed with CUDA's own error; after one that is sticky, every later run of the process fails too
   void run(const ConstTensorView& input, const TensorView& output);
 
   /// A value kept by SessionOptions::retain from the last run: float32, NHWC, host memory. Valid until the next call.
