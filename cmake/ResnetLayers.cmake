@@ -22,16 +22,20 @@ function(resnet_layer)
   set_property(GLOBAL APPEND PROPERTY resnet_layers "${target}")
 endfunction()
 
-# resnet_test(NAME name SOURCES ... [LAYERS layer ...] [LIBRARIES target ...] [LABELS label ...] [TIMEOUT seconds])
-# A GoogleTest executable that sees the inside of the named layers.
+# resnet_test(NAME name SOURCES ... [LAYERS layer ...] [LIBRARIES target ...] [LABELS label ...] [TIMEOUT seconds] [EMULATED])
+# A GoogleTest executable that sees the inside of the named layers. EMULATED: its CUDA devices are the emulator's.
 function(resnet_test)
-  cmake_parse_arguments(arg "" "NAME;TIMEOUT" "SOURCES;LAYERS;LIBRARIES;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "EMULATED" "NAME;TIMEOUT" "SOURCES;LAYERS;LIBRARIES;LABELS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
   list(TRANSFORM arg_LAYERS PREPEND resnet_)
-  target_link_libraries(${arg_NAME} PRIVATE ${arg_LAYERS} resnet_all_objects resnet_flags ${arg_LIBRARIES}
+  set(objects resnet_all_objects)
+  if(arg_EMULATED)
+    set(objects resnet_all_objects_emulated)
+  endif()
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LAYERS} ${objects} resnet_flags ${arg_LIBRARIES}
                         GTest::gtest GTest::gtest_main Threads::Threads)
   # Tests are compiled more often than they run for long. Under a sanitizer what they call is optimised, they are not.
   target_compile_options(${arg_NAME} PRIVATE $<$<CONFIG:Release>:-O1> $<$<BOOL:${RESNET_SANITIZED}>:-O0>)

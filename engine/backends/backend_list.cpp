@@ -2,7 +2,7 @@
 
 #include "backends/backend.hpp"
 #include "backends/cpu_device.hpp"
-#include "backends/cuda_device.hpp"
+#include "backends/cuda/cuda_backend.hpp"
 #include "backends/reference/reference_backend.hpp"
 
 namespace resnet {
@@ -14,7 +14,7 @@ std::shared_ptr<Backend> create_cpu(int) { return make_cpu_device(); }
 std::shared_ptr<Backend> create_reference(int) { return make_reference_backend("reference"); }
 
 constexpr std::array entries{
-    BackendEntry{"cuda", make_cuda_device, cuda_available},
+    BackendEntry{"cuda", make_cuda_backend, cuda_backend_available},
     BackendEntry{"cpu", create_cpu, always},
     BackendEntry{"reference", create_reference, always},
 };

@@ -1,5 +1,6 @@
 #include "backends/cuda/op_problem.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -135,39 +136,60 @@ Problem softmax(const NodeView& node) {
 struct Entry {
   std::string_view op;
   Problem (*make)(const NodeView&);
+  std::size_t kind;
 };
 
+template <class P>
+constexpr std::size_t kind = kernels::problem_kind<P>;
+
 constexpr std::array entries{
-    Entry{"conv2d", convolution},
-    Entry{"dense", dense_layer},
-    Entry{"batch_norm", batch_norm},
-    Entry{"relu", activation},
-    Entry{"relu6", activation},
-    Entry{"leaky_relu", activation},
-    Entry{"sigmoid", activation},
-    Entry{"hard_sigmoid", activation},
-    Entry{"silu", activation},
-    Entry{"add", add},
-    Entry{"mul", multiply},
-    Entry{"max_pool", max_pool},
-    Entry{"avg_pool", average_pool},
-    Entry{"global_avg_pool", adaptive_pool},
-    Entry{"adaptive_avg_pool", adaptive_pool},
-    Entry{"pad", pad},
-    Entry{"flatten", flatten},
-    Entry{"softmax", softmax},
-    Entry{"identity", copy},
-    Entry{"scale_shift", scale_shift},
+    Entry{"conv2d", convolution, kind<ConvProblem>},
+    Entry{"dense", dense_layer, kind<DenseProblem>},
+    Entry{"batch_norm", batch_norm, kind<PointwiseProblem>},
+    Entry{"relu", activation, kind<PointwiseProblem>},
+    Entry{"relu6", activation, kind<PointwiseProblem>},
+    Entry{"leaky_relu", activation, kind<PointwiseProblem>},
+    Entry{"sigmoid", activation, kind<PointwiseProblem>},
+    Entry{"hard_sigmoid", activation, kind<PointwiseProblem>},
+    Entry{"silu", activation, kind<PointwiseProblem>},
+    Entry{"add", add, kind<PointwiseProblem>},
+    Entry{"mul", multiply, kind<PointwiseProblem>},
+    Entry{"max_pool", max_pool, kind<PoolProblem>},
+    Entry{"avg_pool", average_pool, kind<PoolProblem>},
+    Entry{"global_avg_pool", adaptive_pool, kind<AdaptivePoolProblem>},
+    Entry{"adaptive_avg_pool", adaptive_pool, kind<AdaptivePoolProblem>},
+    Entry{"pad", pad, kind<PadProblem>},
+    Entry{"flatten", flatten, kind<PointwiseProblem>},
+    Entry{"softmax", softmax, kind<SoftmaxProblem>},
+    Entry{"identity", copy, kind<PointwiseProblem>},
+    Entry{"scale_shift", scale_shift, kind<PointwiseProblem>},
 };
+
+const Entry* find_entry(const OpDef& op) {
+  const auto found =
+      std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.op == op.name; });
+  return found == entries.end() ? nullptr : &*found;
+}
 
 }  // namespace
 
 std::optional<Problem> op_problem(const OpDef& op, const OpShapes& shapes, const Dims& output,
                                   const EpilogueProblem& epilogue, const NodeTypes& types) {
-  for (const Entry& entry : entries) {
-    if (entry.op == op.name) return entry.make({op, shapes, output, epilogue, types});
-  }
-  return std::nullopt;
+  const Entry* const entry = find_entry(op);
+  if (!entry) return std::nullopt;
+  return entry->make({op, shapes, output, epilogue, types});
+}
+
+std::optional<std::size_t> problem_kind(const OpDef& op, const AttrMap& attrs) {
+  const Entry* const entry = find_entry(op);
+  if (!entry) return std::nullopt;
+  if (op.name == "flatten" && string_attr(attrs, "order") == "nchw") return kind<ConvertProblem>;
+  return entry->kind;
+}
+
+bool can_change_type(const OpDef& op) {
+  const Entry* const entry = find_entry(op);
+  return entry && entry->kind != kind<PoolProblem> && entry->kind != kind<PadProblem>;
 }
 
 std::vector<float> kernel_weights(const OpDef& op, const OpShapes& shapes, std::span<const float> weight) {

@@ -26,6 +26,11 @@ struct NodeTypes {
 std::optional<kernels::Problem> op_problem(const OpDef& op, const OpShapes& shapes, const Dims& output,
                                            const EpilogueProblem& epilogue, const NodeTypes& types);
 
+/// Index of the kind of problem (kernels::Problem) that op_problem() makes of the op; nullopt where it makes none.
+std::optional<std::size_t> problem_kind(const OpDef& op, const AttrMap& attrs);
+/// Whether the op's kernels store another element type than they read.
+bool can_change_type(const OpDef& op);
+
 /// The values to pack for a node's kernel, in the order of its problem: as they are but for a dense layer whose columns
 /// meet a flattened NCHW value (attribute input_order); those are brought into NHWC order.
 std::vector<float> kernel_weights(const OpDef& op, const OpShapes& shapes, std::span<const float> weight);

@@ -1,0 +1,15 @@
+#include "backends/cuda/cuda_backend.hpp"
+#include "base/check.hpp"
+
+namespace resnet {
+
+Support cuda_backend_available(int) {
+  return Support::no("this build has no CUDA backend: it was configured without the CUDA toolkit");
+}
+
+std::shared_ptr<Backend> make_cuda_backend(int index) {
+  fail(ErrorCode::device_unavailable, cuda_backend_available(index).reason, "device cuda:" + std::to_string(index),
+       "use --device cpu");
+}
+
+}  // namespace resnet

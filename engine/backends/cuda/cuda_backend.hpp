@@ -1,0 +1,16 @@
+#pragma once
+
+#include <memory>
+
+#include "backends/backend.hpp"
+
+namespace resnet {
+
+/// Whether this process can use CUDA device `index`, and why not.
+Support cuda_backend_available(int index);
+
+/// The hand-written kernels on one GPU, with a stream of its own.
+/// @throws Error device_unavailable, out_of_memory, device_failed
+std::shared_ptr<Backend> make_cuda_backend(int index);
+
+}  // namespace resnet

@@ -1,0 +1,111 @@
+#include "backends/cuda/runtime.hpp"
+
+#include "base/check.hpp"
+#include "kernels/cuda_api.hpp"
+
+namespace resnet::cuda {
+namespace {
+
+class Buffer final : public DeviceBuffer {
+ public:
+  Buffer(int device, void* data, std::size_t bytes) : device_(device), data_(data), bytes_(bytes) {}
+  ~Buffer() override {
+    // Fails where the context is gone: so is the memory.
+    int before = device_;
+    static_cast<void>(cuda_api().cudaGetDevice(&before));
+    if (before != device_) static_cast<void>(cuda_api().cudaSetDevice(device_));
+    static_cast<void>(cuda_api().cudaFree(data_));
+    if (before != device_) static_cast<void>(cuda_api().cudaSetDevice(before));
+  }
+  std::byte* data() noexcept override { return static_cast<std::byte*>(data_); }
+  std::size_t size() const noexcept override { return bytes_; }
+
+ private:
+  int device_;
+  void* data_;
+  std::size_t bytes_;
+};
+
+std::string mebibytes(std::size_t bytes) { return std::to_string((bytes + 1048575) / 1048576) + " MiB"; }
+
+[[noreturn]] void out_of_memory(std::size_t bytes, int device) {
+  static_cast<void>(cuda_api().cudaGetLastError());  // not sticky: the next call must not see it
+  std::size_t free = 0, total = 0;
+  std::string message = mebibytes(bytes) + " of device memory could not be allocated";
+  if (cuda_api().cudaMemGetInfo(&free, &total) == cudaSuccess)
+    message += ", " + mebibytes(free) + " of " + mebibytes(total) + " are free";
+  fail(ErrorCode::out_of_memory, message, device_text(device),
+       "use a smaller batch, another device, or end what else runs on this one");
+}
+
+}  // namespace
+
+std::string device_text(int device) { return "cuda:" + std::to_string(device); }
+
+void check(cudaError_t error, std::string_view doing, int device) {
+  if (error == cudaSuccess) return;
+  const CudaApi& api = cuda_api();
+  static_cast<void>(api.cudaGetLastError());
+  const std::string text =
+      std::string(doing) + " failed: " + api.cudaGetErrorName(error) + ", " + api.cudaGetErrorString(error);
+  if (error == cudaErrorMemoryAllocation)
+    fail(ErrorCode::out_of_memory, text, device_text(device), "use a smaller batch");
+  fail(ErrorCode::device_failed, text, device_text(device),
+       "restart the program if every later call fails too: CUDA gives up a context after such an error");
+}
+
+DeviceScope::DeviceScope(int device) {
+  check(cuda_api().cudaGetDevice(&before_), "asking for the current device", device);
+  if (before_ == device) return;
+  check(cuda_api().cudaSetDevice(device), "choosing the device", device);
+  changed_ = true;
+}
+
+DeviceScope::~DeviceScope() {
+  if (changed_) static_cast<void>(cuda_api().cudaSetDevice(before_));
+}
+
+std::unique_ptr<DeviceBuffer> CudaAllocator::allocate(std::size_t bytes) {
+  const DeviceScope scope(device_);
+  void* data = nullptr;
+  const cudaError_t error = cuda_api().cudaMalloc(&data, bytes > 0 ? bytes : 1);
+  if (error == cudaErrorMemoryAllocation) out_of_memory(bytes, device_);
+  check(error, "allocating device memory", device_);
+  return std::make_unique<Buffer>(device_, data, bytes);
+}
+
+void CudaAllocator::upload(std::byte* destination, const std::byte* source, std::size_t bytes) {
+  const DeviceScope scope(device_);
+  check(cuda_api().cudaMemcpy(destination, source, bytes, cudaMemcpyHostToDevice), "copying weights", device_);
+  // A copy from pageable memory returns when the source was read, not when the destination is written.
+  check(cuda_api().cudaStreamSynchronize(nullptr), "copying weights", device_);
+}
+
+Stream::Stream(int device) : device_(device) {
+  const DeviceScope scope(device);
+  check(cuda_api().cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream", device);
+}
+
+Stream::~Stream() { static_cast<void>(cuda_api().cudaStreamDestroy(stream_)); }
+
+Event::Event(int device) : device_(device) {
+  check(cuda_api().cudaEventCreateWithFlags(&event_, cudaEventDefault), "creating an event", device);
+}
+
+Event::~Event() {
+  if (event_) static_cast<void>(cuda_api().cudaEventDestroy(event_));
+}
+
+void Event::record(cudaStream_t stream) {
+  check(cuda_api().cudaEventRecord(event_, stream), "recording an event", device_);
+}
+
+void Event::wait() { check(cuda_api().cudaEventSynchronize(event_), "waiting for the device", device_); }
+
+double Event::us_until(const Event& later) const {
+  float ms = 0;
+  check(cuda_api().cudaEventElapsedTime(&ms, event_, later.event_), "reading an event", device_);
+  return 1e3 * static_cast<double>(ms);
+}
+
+}  // namespace resnet::cuda

@@ -1,0 +1,214 @@
+// The CUDA backend inside sessions, on the emulator.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <thread>
+
+#include "kernels/cuda_api.hpp"
+#include "kernels/sim/emulator.hpp"
+#include "resnet_engine/session.hpp"
+#include "support/random_model.hpp"
+#include "support/scratch_folder.hpp"
+#include "support/write_bytes.hpp"
+
+namespace resnet {
+namespace {
+
+using test::random_values;
+
+double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
+    norm += static_cast<double>(b[i]) * b[i];
+  }
+  return std::sqrt(difference / norm);
+}
+
+class CudaSession : public testing::Test {
+ protected:
+  void SetUp() override {
+    sim::reset();
+    sim::set_devices({{}});
+  }
+  void TearDown() override {
+    for (const sim::Report& report : sim::take_reports()) ADD_FAILURE() << to_string(report);
+    EXPECT_EQ(sim::allocated_bytes(), 0u) << "device memory that nobody freed";
+  }
+
+  Model model(std::string_view name, std::int64_t size) {
+    const std::string path = (folder_ / (std::string(name) + ".rne"));
+    test::write_bytes(path, test::random_model(test::torchvision_resnet(name, size, 10), 1));
+    return Model::load(path);
+  }
+  static SessionOptions on(const char* device, Precision precision = Precision::fp32) {
+    SessionOptions options;
+    options.device = device, options.precision = precision;
+    return options;
+  }
+  static std::vector<float> run(Session& session, const std::vector<float>& x, std::int64_t n, std::int64_t h,
+                                std::int64_t w) {
+    std::vector<float> y(static_cast<std::size_t>(n) * 10, std::nanf(""));
+    session.run({x.data(), n, h, w, 3}, {y.data(), n, 1, 1, 10});
+    return y;
+  }
+  static std::vector<float> pictures(std::int64_t n, std::int64_t h, std::int64_t w) {
+    return random_values(static_cast<std::size_t>(n * h * w * 3), 7);
+  }
+
+  test::ScratchFolder folder_;
+};
+
+TEST_F(CudaSession, AgreesWithTheReferenceInEveryPrecision) {
+  const Model net = model("resnet18", 64);
+  Session reference(net, on("reference"));
+  const auto x = pictures(2, 64, 64);
+  const auto exact = run(reference, x, 2, 64, 64);
+  for (const auto& [precision, bound] : {std::pair{Precision::fp32, 1e-5}, std::pair{Precision::tf32, 5e-3},
+                                         std::pair{Precision::fp16, 5e-3}, std::pair{Precision::bf16, 4e-2}}) {
+    Session cuda(net, on("cuda", precision));
+    EXPECT_EQ(cuda.device(), "cuda:0");
+    EXPECT_LT(relative_l2(run(cuda, x, 2, 64, 64), exact), bound) << static_cast<int>(precision);
+  }
+}
+
+TEST_F(CudaSession, RunsTheFamily) {
+  for (const char* name : {"resnet50", "resnext50_32x4d"}) {
+    const Model net = model(name, 32);
+    const auto x = pictures(1, 32, 32);
+    Session reference(net, on("reference")), fp32(net, on("cuda")), bf16(net, on("cuda", Precision::bf16));
+    const auto exact = run(reference, x, 1, 32, 32);
+    EXPECT_LT(relative_l2(run(fp32, x, 1, 32, 32), exact), 1e-5) << name;
+    EXPECT_LT(relative_l2(run(bf16, x, 1, 32, 32), exact), 6e-2) << name;
+  }
+}
+
+/// Replays differ from the first launches in nothing, also after the arena has moved.
+TEST_F(CudaSession, GivesTheSameBitsForTheSameInputAtEverySize) {
+  const Model net = model("resnet18", 32);
+  Session session(net, on("cuda", Precision::bf16)), other(net, on("cuda", Precision::bf16));
+  std::vector<std::vector<float>> first;
+  const std::array<std::array<std::int64_t, 3>, 3> sizes{{{1, 32, 32}, {2, 33, 47}, {3, 32, 32}}};
+  for (const auto& [n, h, w] : sizes) first.push_back(run(session, pictures(n, h, w), n, h, w));
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const auto& [n, h, w] = sizes[i];
+      EXPECT_EQ(run(session, pictures(n, h, w), n, h, w), first[i]) << n << ' ' << h << ' ' << w;
+    }
+  }
+  EXPECT_EQ(run(other, pictures(2, 33, 47), 2, 33, 47), first[1]);
+}
+
+TEST_F(CudaSession, GivesAnImageTheSameBitsInEveryBatchWhenDeterministic) {
+  const Model net = model("resnet18", 32);
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    const std::int64_t largest = precision == Precision::fp32 ? 7 : 33;  // minutes on the emulator
+    SessionOptions options = on("cuda", precision);
+    options.deterministic = true;
+    Session session(net, options);
+    const std::size_t image = 24 * 24 * 3;
+    const auto x = pictures(1, 24, 24);
+    const auto alone = run(session, x, 1, 24, 24);
+    for (const std::int64_t n : {2, 7, 8, 33}) {
+      if (n > largest) break;
+      auto batch = random_values(static_cast<std::size_t>(n) * image, 11);
+      for (const std::int64_t place : {std::int64_t{0}, n / 2, n - 1})
+        std::copy(x.begin(), x.end(), batch.begin() + place * static_cast<std::int64_t>(image));
+      const auto y = run(session, batch, n, 24, 24);
+      for (const std::int64_t place : {std::int64_t{0}, n / 2, n - 1}) {
+        const auto first = y.begin() + place * 10;
+        EXPECT_EQ(std::vector<float>(first, first + 10), alone) << "image " << place << " of " << n;
+      }
+    }
+  }
+}
+
+TEST_F(CudaSession, TakesChannelsFirstAndBytes) {
+  const Model net = model("resnet18", 32);
+  Session session(net, on("cuda", Precision::bf16));
+  std::vector<std::uint8_t> pixels(32 * 32 * 3);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * 7919 % 251);
+  std::vector<float> nhwc(pixels.begin(), pixels.end()), nchw(pixels.size());
+  for (std::size_t p = 0; p < 32 * 32; ++p) {
+    for (std::size_t c = 0; c < 3; ++c) nchw[c * 32 * 32 + p] = nhwc[p * 3 + c];
+  }
+  const auto expected = run(session, nhwc, 1, 32, 32);
+  std::vector<float> y(10);
+  session.run({nchw.data(), 1, 32, 32, 3, DType::f32, Layout::nchw}, {y.data(), 1, 1, 1, 10});
+  EXPECT_EQ(y, expected);
+  session.run({pixels.data(), 1, 32, 32, 3, DType::u8}, {y.data(), 1, 1, 1, 10});
+  EXPECT_EQ(y, expected);
+}
+
+TEST_F(CudaSession, TakesTensorsThatLieOnTheDevice) {
+  const Model net = model("resnet18", 32);
+  Session session(net, on("cuda", Precision::bf16));
+  const auto x = pictures(1, 32, 32);
+  const auto expected = run(session, x, 1, 32, 32);
+  void *in = nullptr, *out = nullptr;
+  std::vector<float> nchw(x.size()), y(10);
+  for (std::size_t i = 0; i < x.size(); ++i) nchw[i % 3 * 32 * 32 + i / 3] = x[i];
+  ASSERT_EQ(cuda_api().cudaMalloc(&in, x.size() * sizeof(float)), cudaSuccess);
+  ASSERT_EQ(cuda_api().cudaMalloc(&out, y.size() * sizeof(float)), cudaSuccess);
+  for (const Layout layout : {Layout::nhwc, Layout::nchw}) {
+    const auto& values = layout == Layout::nhwc ? x : nchw;
+    cuda_api().cudaMemcpy(in, values.data(), values.size() * sizeof(float), cudaMemcpyHostToDevice);
+    session.run({in, 1, 32, 32, 3, DType::f32, layout, MemoryKind::device},
+                {out, 1, 1, 1, 10, DType::f32, Layout::nhwc, MemoryKind::device});
+    cuda_api().cudaMemcpy(y.data(), out, y.size() * sizeof(float), cudaMemcpyDeviceToHost);
+    EXPECT_EQ(y, expected);
+  }
+  cuda_api().cudaFree(in);
+  cuda_api().cudaFree(out);
+}
+
+TEST_F(CudaSession, SharesWeightsBetweenSessionsAndThreads) {
+  const Model net = model("resnet18", 32);
+  const auto x = pictures(1, 32, 32);
+  std::vector<float> expected;
+  {
+    Session first(net, on("cuda", Precision::bf16));
+    expected = run(first, x, 1, 32, 32);
+  }
+  const std::size_t weights = sim::allocated_bytes();
+  std::vector<std::thread> threads;
+  std::vector<std::vector<float>> results(3);
+  for (auto& result : results) {
+    threads.emplace_back([&] {
+      Session session(net, on("cuda", Precision::bf16));
+      for (int i = 0; i < 2; ++i) result = run(session, x, 1, 32, 32);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& result : results) EXPECT_EQ(result, expected);
+  EXPECT_EQ(sim::allocated_bytes(), weights) << "a session packed what another one had";
+}
+
+TEST_F(CudaSession, RetainsStepsAsFloats) {
+  const Model net = model("resnet18", 32);
+  SessionOptions options = on("cuda", Precision::bf16), exact = on("reference");
+  options.retain = exact.retain = Retain::steps;
+  Session cuda(net, options), reference(net, exact);
+  const auto x = pictures(1, 32, 32);
+  run(cuda, x, 1, 32, 32);
+  run(reference, x, 1, 32, 32);
+  const ConstTensorView a = cuda.retained("layer2.1.relu_1"), b = reference.retained("layer2.1.relu_1");
+  ASSERT_EQ(a.elements(), b.elements());
+  const auto values = [](const ConstTensorView& view) {
+    const auto* data = static_cast<const float*>(view.data);
+    return std::vector<float>(data, data + view.elements());
+  };
+  EXPECT_LT(relative_l2(values(a), values(b)), 4e-2);
+}
+
+TEST_F(CudaSession, ProfilesWithEvents) {
+  const Model net = model("resnet18", 32);
+  Session session(net, on("cuda", Precision::bf16));
+  EXPECT_NE(session.profile(2).find("conv_mma"), std::string::npos);
+  EXPECT_NE(session.describe_json().find("conv_mma"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace resnet
