@@ -145,6 +145,8 @@ struct BackendEntry {
   std::shared_ptr<Backend> (*create)(int device_index);
   /// Whether `create(device_index)` can succeed here, and why not.
   Support (*available)(int device_index);
+  /// The devices that this process sees, usable or not; empty where available(0) says why there are none.
+  std::vector<DeviceInfo> (*devices)();
 };
 /// In order of preference for device "auto"; the reference backend is last.
 std::span<const BackendEntry> backend_list();

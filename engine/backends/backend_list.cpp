@@ -13,10 +13,12 @@ Support always(int) { return Support::yes(); }
 std::shared_ptr<Backend> create_cpu(int) { return make_cpu_device(); }
 std::shared_ptr<Backend> create_reference(int) { return make_reference_backend("reference"); }
 
+std::vector<DeviceInfo> this_cpu() { return {detect_cpu()}; }
+
 constexpr std::array entries{
-    BackendEntry{"cuda", make_cuda_backend, cuda_backend_available},
-    BackendEntry{"cpu", create_cpu, always},
-    BackendEntry{"reference", create_reference, always},
+    BackendEntry{"cuda", make_cuda_backend, cuda_backend_available, cuda_backend_devices},
+    BackendEntry{"cpu", create_cpu, always, this_cpu},
+    BackendEntry{"reference", create_reference, always, this_cpu},
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ struct DeviceInfo {
   std::size_t memory_bytes = 0;
   std::size_t shared_bytes_per_block = 0;
   double memory_gb_per_s = 0;
+  std::string software;  ///< "driver for CUDA 13.0, runtime 13.0"
 };
 
 /// This machine's CPU: model, physical cores within the affinity mask, instruction sets.

@@ -47,6 +47,19 @@ void check_device_name(std::string_view name) {
   throw UsageError("--device " + std::string(name) + ": expected auto, cpu, cuda, cuda:N or reference");
 }
 
+std::string device_table(std::span<const DeviceReport> devices) {
+  std::size_t width = 0;
+  for (const DeviceReport& device : devices) width = std::max(width, device.name.size());
+  std::string table;
+  for (const DeviceReport& device : devices) {
+    std::string about = device.model + (device.model.empty() || device.detail.empty() ? "" : ", ") + device.detail;
+    if (!device.available) about += (about.empty() ? "not available: " : "; not available: ") + device.reason;
+    table += device.name + std::string(width + 2 - device.name.size(), ' ') + about + '\n';
+  }
+  if (!table.empty()) table.pop_back();
+  return table;
+}
+
 Size parse_size(std::string_view text) {
   constexpr std::int64_t longest = 16'384;  // of a picture's sides, too
   const std::size_t cross = text.find_first_of("xX");

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "resnet_engine/device.hpp"
 #include "resnet_engine/session.hpp"
 
 namespace resnet::tools {
@@ -13,6 +15,9 @@ std::string_view to_string(Precision precision) noexcept;
 
 /// Checks the form auto | cpu | cuda | cuda:N | reference. @throws UsageError
 void check_device_name(std::string_view name);
+
+/// One line per device: its name, then what it is or why it is not available.
+std::string device_table(std::span<const DeviceReport> devices);
 
 /// The value of --input-size: "224x224" or "224X224" -> {224, 224}, sides from 1 to 16384. @throws UsageError
 struct Size {

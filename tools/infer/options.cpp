@@ -84,6 +84,9 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
       ->capture_default_str()
       ->type_name("NAME");
+  app.add_flag_callback(
+      "--list-devices", [] { throw CLI::CallForVersion(device_table(list_devices()), 0); },
+      "Print the devices of this machine, or why they cannot be used, and exit");
   app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")
       ->capture_default_str()
       ->type_name("NAME");

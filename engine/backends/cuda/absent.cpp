@@ -4,8 +4,10 @@
 namespace resnet {
 
 Support cuda_backend_available(int) {
-  return Support::no("this build has no CUDA backend: it was configured without the CUDA toolkit");
+  return Support::no("this build has no CUDA backend: it was configured without the CUDA toolkit (preset cuda)");
 }
+
+std::vector<DeviceInfo> cuda_backend_devices() { return {}; }
 
 std::shared_ptr<Backend> make_cuda_backend(int index) {
   fail(ErrorCode::device_unavailable, cuda_backend_available(index).reason, "device cuda:" + std::to_string(index),

@@ -196,6 +196,23 @@ Support cuda_backend_available(int index) {
   return Support::yes();
 }
 
+std::vector<DeviceInfo> cuda_backend_devices() {
+  const CudaApi& api = cuda_api();
+  int count = 0, driver = 0, runtime = 0;
+  if (api.cudaGetDeviceCount(&count) != cudaSuccess) count = 0;
+  static_cast<void>(api.cudaDriverGetVersion(&driver));
+  static_cast<void>(api.cudaRuntimeGetVersion(&runtime));
+  std::vector<DeviceInfo> devices;
+  for (int index = 0; index < count; ++index) {
+    DeviceInfo info;
+    if (kernels::query_device(index, info) != cudaSuccess) continue;
+    info.software = "driver for CUDA " + cuda::version_text(driver) + ", runtime " + cuda::version_text(runtime);
+    devices.push_back(info);
+  }
+  static_cast<void>(api.cudaGetLastError());
+  return devices;
+}
+
 std::shared_ptr<Backend> make_cuda_backend(int index) {
   if (const Support available = cuda_backend_available(index); !available) {
     fail(ErrorCode::device_unavailable, available.reason, cuda::device_text(index),

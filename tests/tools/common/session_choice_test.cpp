@@ -24,6 +24,19 @@ TEST(SessionChoice, ChecksTheFormOfADeviceName) {
   }
 }
 
+TEST(SessionChoice, SaysOfEveryDeviceWhatItIsOrWhyItCannotBeUsed) {
+  const DeviceReport devices[] = {{"cuda:0", "Some GPU", "sm_90", true, ""},
+                                  {"cuda:1", "Old GPU", "sm_70", false, "the kernels need sm_75"},
+                                  {"cuda", "", "", false, "no driver"},
+                                  {"cpu", "Some CPU", "4 cores", true, ""}};
+  EXPECT_EQ(device_table(devices),
+            "cuda:0  Some GPU, sm_90\n"
+            "cuda:1  Old GPU, sm_70; not available: the kernels need sm_75\n"
+            "cuda    not available: no driver\n"
+            "cpu     Some CPU, 4 cores");
+  EXPECT_EQ(device_table({}), "");
+}
+
 TEST(SessionChoice, ReadsHeightBeforeWidth) {
   EXPECT_EQ(parse_size("224x320").height, 224);
   EXPECT_EQ(parse_size("224x320").width, 320);

@@ -493,6 +493,11 @@ TEST_F(Infer, ExplainsItself) {
   const auto version = run({tool("resnet_infer"), "--version"});
   EXPECT_EQ(version.code, 0);
   EXPECT_EQ(version.out.find("resnet_infer "), 0u);
+  const auto devices = run({tool("resnet_infer"), "--list-devices"});
+  EXPECT_EQ(devices.code, 0) << devices.err;
+  EXPECT_NE(devices.out.find("\ncpu "), std::string::npos) << devices.out;
+  EXPECT_NE(devices.out.find(" core"), std::string::npos) << devices.out;
+  EXPECT_EQ(devices.out.find("cuda"), 0u) << devices.out;
 }
 
 }  // namespace

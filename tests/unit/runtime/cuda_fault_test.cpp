@@ -6,6 +6,7 @@
 
 #include "kernels/cuda_api.hpp"
 #include "kernels/sim/emulator.hpp"
+#include "resnet_engine/device.hpp"
 #include "resnet_engine/session.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/tiny_model.hpp"
@@ -224,10 +225,23 @@ TEST_F(CudaFaults, SaysWhyThereIsNoDevice) {
     Session session(model, {.device = "auto"});
     EXPECT_NE(session.device_reason().find("supports CUDA 11.8"), std::string::npos) << session.device_reason();
   }
+  EXPECT_EQ(list_devices().front().name, "cuda:0");
+  EXPECT_NE(list_devices().front().detail.find("sm_90, 132 multiprocessors, 16.0 GiB, driver for CUDA"),
+            std::string::npos)
+      << list_devices().front().detail;
+  {
+    Injector injector;
+    injector.at = 0, injector.sticky = true, injector.error = cudaErrorNoDevice;
+    EXPECT_EQ(list_devices().front().name, "cuda");
+    EXPECT_FALSE(list_devices().front().available);
+    EXPECT_NE(list_devices().front().reason.find("CUDA_VISIBLE_DEVICES"), std::string::npos);
+  }
   sim::PretendDevice old;
   old.sm = 70, old.name = "Old GPU";
   sim::set_devices({old});
   EXPECT_NE(why("cuda").find("Old GPU is sm_70; the kernels need sm_75"), std::string::npos) << why("cuda");
+  EXPECT_EQ(list_devices().front().model, "Old GPU");
+  EXPECT_FALSE(list_devices().front().available);
 }
 
 }  // namespace
