@@ -81,7 +81,7 @@ void CudaAllocator::upload(std::byte* destination, const std::byte* source, std:
   check(cuda_api().cudaStreamSynchronize(nullptr), "copying weights", device_);
 }
 
-Stream::Stream(int device) : device_(device) {
+Stream::Stream(int device) {
   const DeviceScope scope(device);
   check(cuda_api().cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream", device);
 }

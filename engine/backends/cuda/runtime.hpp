@@ -56,7 +56,6 @@ class Stream {
   cudaStream_t get() const noexcept { return stream_; }
 
  private:
-  int device_;
   cudaStream_t stream_ = nullptr;
 };
 
