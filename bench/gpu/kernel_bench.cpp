@@ -552,7 +552,7 @@ class Results {
              entry.head.at("precision").dump() == head.at("precision").dump();
     };
     const auto found = std::find_if(entries_.begin(), entries_.end(), same);
-    return found != entries_.end() ? found->kernels : entries_.emplace_back(head, Json::Array{}).kernels;
+    return found != entries_.end() ? found->kernels : entries_.emplace_back(Entry{head, {}}).kernels;
   }
 
   void read() {
@@ -565,7 +565,7 @@ class Results {
       for (const auto& [key, value] : problem.as_object()) {
         if (key != "kernels") head.set(key, value);
       }
-      Json::Array& rows = entries_.emplace_back(std::move(head), problem.at("kernels").as_array()).kernels;
+      Json::Array& rows = entries_.emplace_back(Entry{std::move(head), problem.at("kernels").as_array()}).kernels;
       failed_ = failed_ || std::any_of(rows.begin(), rows.end(), [](const Json& row) { return row.find("error"); });
     }
   }
