@@ -35,7 +35,8 @@ const std::vector<std::string> functions{"resnet::to_string(resnet::ErrorCode)",
                                          "resnet::preprocess_image(",
                                          "resnet::preprocessed_size(",
                                          "resnet::preprocess_file(",
-                                         "resnet::top_k("};
+                                         "resnet::top_k(",
+                                         "resnet::list_devices("};
 
 bool is_public(std::string name) {
   for (const char* prefix : {"typeinfo for ", "typeinfo name for ", "vtable for "}) {

@@ -229,12 +229,17 @@ TEST_F(FaultTest, WriteWhereNoMemoryIs) {
   }
 }
 
-int descend(int depth) {
+/// No compiler can make a loop of it: every call reads its caller's frame when it is done.
+[[gnu::noinline]] int descend(int depth, const volatile char* above) {
   volatile char frame[4096];
   frame[0] = static_cast<char>(depth);
-  return depth == 0 ? 0 : descend(depth - 1) + frame[0];
+  const int below = depth == 0 ? 0 : descend(depth - 1, frame);
+  return below + frame[0] + above[0];
 }
-RESNET_KERNEL(64, 1) deep_recursion(RESNET_PARAMS(Params) p) { p.x[0] = static_cast<float>(descend(1000)); }
+RESNET_KERNEL(64, 1) deep_recursion(RESNET_PARAMS(Params) p) {
+  const volatile char top = 0;
+  p.x[0] = static_cast<float>(descend(1000, &top));
+}
 TEST_F(FaultTest, StackThatIsTooSmall) {
   for (int i = 0; i < 2; ++i) {
     const Report report = fault_of(deep_recursion);
