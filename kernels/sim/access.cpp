@@ -102,6 +102,7 @@ void report_access(ReportKind kind, const Origin& origin, const std::string& mes
 
 void report_race(const Cell& cell, Stamp other, const void* address, std::size_t bytes, Access access, bool in_shared,
                  const Origin& origin) {
+  const Reporting reporting;
   std::ostringstream text;
   const Index3 block = running_block->clocks().block_of(other);
   text << name_of(access) << " of " << bytes << " bytes in " << (in_shared ? "shared" : "device") << " memory at "
@@ -215,6 +216,7 @@ void touch(Check& check, Shadow& shadow, std::uintptr_t address, std::size_t byt
 /// Something about the states of these bytes is not as it should be.
 void bad_state(const std::uint8_t* states, std::size_t bytes, const void* address, Access access, bool in_shared,
                const Origin& origin, bool& fatal) {
+  const Reporting reporting;
   std::ostringstream text;
   text << name_of(access) << " of " << bytes << " bytes at " << address << " in " << (in_shared ? "shared" : "device")
        << " memory ";
@@ -303,6 +305,7 @@ bool is_host_memory_of_kernel(const void* address, std::size_t bytes) {
 bool is_kernel_memory(const void* address) { return shadow_of(reinterpret_cast<std::uintptr_t>(address)) != nullptr; }
 
 void report_misaligned(const void* address, std::size_t bytes, const void* pc) {
+  const Reporting reporting;
   {
     std::ostringstream text;
     text << "an access of " << bytes << " bytes at " << address;
@@ -317,7 +320,9 @@ void check_access(const void* address, std::size_t bytes, Access access, const O
   Shadow* const shadow = shadow_of(where);
   if (!shadow) {
     const bool null = is_null(address);
+    if (Reporting::depth > 0) return;
     if (!null && (origin.library_call || is_host_memory_of_kernel(address, bytes))) return;
+    const Reporting reporting;
     report_access(ReportKind::out_of_bounds, origin,
                   std::string(name_of(access)) + (null ? " through a null pointer" : " of the host's memory"));
     leave();

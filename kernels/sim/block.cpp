@@ -10,6 +10,7 @@ namespace resnet::sim {
 
 constinit thread_local const Thread* current = nullptr;
 constinit thread_local const Thread* served = nullptr;
+constinit thread_local int Reporting::depth = 0;
 Block* running_block = nullptr;
 
 bool same_site(Site a, Site b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
@@ -157,6 +158,7 @@ void Block::wait(Fiber& me, const char* waits_for, Site site) {
 
 void Block::abandon() {
   failed_ = true;
+  Reporting::depth = 0;  // who reports may not return
   Fiber& me = self();
   current = &host_;
   switch_fiber(me, host_, true);

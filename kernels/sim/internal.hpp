@@ -34,6 +34,17 @@ class Random {
 constexpr unsigned char poison = 0xff;  ///< NaN in every float format
 constexpr unsigned char canary = 0x5a;
 
+/// While it lives, host memory that a kernel's thread touches is the emulator's: a report is text, and the linker may
+/// give the emulator the hooked copy of a standard library's function.
+class Reporting {
+ public:
+  Reporting() { ++depth; }
+  ~Reporting() { --depth; }
+  Reporting(const Reporting&) = delete;
+  Reporting& operator=(const Reporting&) = delete;
+  static constinit thread_local int depth;
+};
+
 /// Adds to the list. The kernel, block and thread are those that run now.
 void add_report(ReportKind kind, const char* file, unsigned line, std::string message);
 /// The same for the instrumented code that returns to `pc`.
@@ -42,6 +53,7 @@ void clear_reports();
 
 template <class... Parts>
 void report(ReportKind kind, Site site, const Parts&... parts) {
+  const Reporting reporting;
   std::ostringstream text;
   (text << ... << parts);
   add_report(kind, site.file, site.line, text.str());
