@@ -166,6 +166,7 @@ void Block::abandon() {
 }
 
 void Block::report_deadlock() {
+  const Reporting reporting;
   // One line per place where threads wait, with the first thread of each.
   struct Place {
     const Fiber* first;
