@@ -98,6 +98,15 @@ void for_each_tensor(const AffineStage& stage, const Use& use) {
 
 }  // namespace
 
+Lookup lookup_by_name(std::span<const TensorValues> tensors) {
+  return [tensors](const std::string& name) {
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [&](const TensorValues& tensor) { return tensor.info->name == name; });
+    ensure(found != tensors.end(), "an affine stage reads a tensor that was not requested");
+    return found->values;
+  };
+}
+
 ScaleShift evaluate_affine(std::span<const AffineStage> stages, std::size_t channels, const Lookup& lookup) {
   ScaleShift total{std::vector<double>(channels, 1.0), std::vector<double>(channels, 0.0)};
   for (const AffineStage& stage : stages) {
@@ -141,12 +150,7 @@ WeightRequest affine_request(std::span<const AffineStage> stages, std::size_t ch
   request.bytes = channels * sizeof(float);
   request.pack = [kept = std::vector<AffineStage>(stages.begin(), stages.end()), channels, part](
                      std::span<const TensorValues> tensors, std::byte* out) {
-    const ScaleShift affine = evaluate_affine(kept, channels, [&](const std::string& name) {
-      const auto found = std::find_if(tensors.begin(), tensors.end(),
-                                      [&](const TensorValues& tensor) { return tensor.info->name == name; });
-      ensure(found != tensors.end(), "an affine stage reads a tensor that was not requested");
-      return found->values;
-    });
+    const ScaleShift affine = evaluate_affine(kept, channels, lookup_by_name(tensors));
     const std::vector<double>& values = part == AffinePart::scale ? affine.scale : affine.shift;
     for (std::size_t c = 0; c < channels; ++c) {
       const auto value = static_cast<float>(values[c]);

@@ -33,6 +33,9 @@ struct WeightRequest {
   std::function<void(std::span<const TensorValues>, std::byte* out)> pack;
 };
 
+/// The values of one of `tensors` by its name, as evaluate_affine() asks for them. @throws Error internal
+std::function<std::span<const float>(const std::string&)> lookup_by_name(std::span<const TensorValues> tensors);
+
 /// scale and shift of a chain of affine stages over `channels` channels, evaluated in double:
 /// y = scale[c] x + shift[c]. `lookup` yields a tensor's `channels` values by name. Zero and denormal variances are
 /// legal as long as var + eps > 0. Every scale and shift fits into f32.

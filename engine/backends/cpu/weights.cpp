@@ -1,24 +1,8 @@
 // Weight packing: one oneDNN reorder from the file's order to the primitive's, with the batch norm's scale per output
 // channel applied on the way.
-#include <cstring>
-
 #include "backends/cpu/onednn.hpp"
-#include "base/check.hpp"
 
 namespace resnet::cpu {
-namespace {
-
-/// Values of the tensors by name, as evaluate_affine asks for them.
-std::function<std::span<const float>(const std::string&)> lookup(std::span<const TensorValues> tensors) {
-  return [tensors](const std::string& name) -> std::span<const float> {
-    for (const TensorValues& tensor : tensors) {
-      if (tensor.info->name == name) return tensor.values;
-    }
-    fail(ErrorCode::internal, "tensor was not requested", name);
-  };
-}
-
-}  // namespace
 
 void reorder_once(const dnnl::memory::desc& from, const float* values, const dnnl::memory::desc& to, std::byte* out,
                   const std::vector<float>& scale, int scale_mask) {
@@ -35,7 +19,7 @@ void reorder_once(const dnnl::memory::desc& from, const float* values, const dnn
 std::vector<double> channel_scale(std::span<const AffineStage> stages, std::size_t channels,
                                   std::span<const TensorValues> tensors) {
   if (tensors.empty()) return {};
-  return evaluate_affine(stages, channels, lookup(tensors)).scale;
+  return evaluate_affine(stages, channels, lookup_by_name(tensors)).scale;
 }
 
 WeightRequest weight_request(const std::string& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,

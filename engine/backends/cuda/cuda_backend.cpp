@@ -1,5 +1,6 @@
 #include "backends/cuda/cuda_backend.hpp"
 
+#include <optional>
 #include <string>
 
 #include "backends/cuda/kernel_entries.hpp"
@@ -97,7 +98,7 @@ class CudaBackend final : public Backend {
     const DeviceScope scope(device_.index);
     check(cuda_api().cudaMemsetAsync(semaphores_->data(), 0, semaphores_->size(), stream_.get()),
           "clearing the semaphores", device_.index);
-    wait();
+    check(cuda_api().cudaStreamSynchronize(stream_.get()), "waiting for the device", device_.index);
     target_ = {stream_.get(), reinterpret_cast<std::uint32_t*>(semaphores_->data())};
   }
 
@@ -120,15 +121,13 @@ class CudaBackend final : public Backend {
   }
 
   void begin_run(int) override {
-    check(cuda_api().cudaGetDevice(&before_), "asking for the current device", device_.index);
-    if (before_ != device_.index) check(cuda_api().cudaSetDevice(device_.index), "choosing the device", device_.index);
+    scope_.emplace(device_.index);
     run_target = &target_;
   }
   void end_run() override {
-    const int before = before_;
     run_target = nullptr;
     const cudaError_t error = cuda_api().cudaStreamSynchronize(stream_.get());
-    if (before != device_.index) static_cast<void>(cuda_api().cudaSetDevice(before));
+    scope_.reset();
     check(error, "running the network", device_.index);
   }
   void copy_to_device(std::byte* device, const std::byte* host, std::size_t bytes) override {
@@ -164,14 +163,12 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  void wait() { check(cuda_api().cudaStreamSynchronize(stream_.get()), "waiting for the device", device_.index); }
-
   DeviceInfo device_;
   CudaAllocator allocator_;
   Stream stream_;
   std::unique_ptr<DeviceBuffer> semaphores_;
   RunTarget target_;
-  int before_ = 0;  ///< the thread's device before begin_run()
+  std::optional<DeviceScope> scope_;  ///< of a run
 };
 
 }  // namespace

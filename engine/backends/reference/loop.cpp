@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "backends/reference/entries.hpp"
-#include "base/check.hpp"
 #include "ops/reference.hpp"
 
 namespace resnet::reference {
@@ -66,12 +65,7 @@ WeightRequest scale_shift(const std::vector<AffineStage>& stages, std::size_t ch
   request.format = "reference " + affine_key(stages);
   request.bytes = 2 * channels * sizeof(float);
   request.pack = [stages, channels](std::span<const TensorValues> tensors, std::byte* out) {
-    const ScaleShift affine = evaluate_affine(stages, channels, [&](const std::string& name) {
-      const auto found = std::find_if(tensors.begin(), tensors.end(),
-                                      [&](const TensorValues& tensor) { return tensor.info->name == name; });
-      ensure(found != tensors.end(), "a batch norm reads a tensor that was not requested");
-      return found->values;
-    });
+    const ScaleShift affine = evaluate_affine(stages, channels, lookup_by_name(tensors));
     float* const values = floats(out);
     for (std::size_t c = 0; c < channels; ++c) {
       values[c] = static_cast<float>(affine.scale[c]);
