@@ -45,5 +45,7 @@ function(resnet_test)
                              RESNET_SANITIZED=${RESNET_SANITIZED})
   set_target_properties(${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
-  set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  # What the library keeps between processes stays in the build tree.
+  set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+                       ENVIRONMENT "RESNET_ENGINE_CACHE=${CMAKE_BINARY_DIR}/test-cache")
 endfunction()

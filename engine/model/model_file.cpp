@@ -9,7 +9,7 @@
 #include <unordered_map>
 
 #include "base/check.hpp"
-#include "model/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "model/header.hpp"
 #include "model/text.hpp"
 #include "model/values.hpp"
