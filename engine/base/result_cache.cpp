@@ -168,8 +168,8 @@ ResultCache::Entries ResultCache::read() {
   } catch (const Error& error) {
     entries.clear();
     if (!warned_)
-      log(LogLevel::warning, "the file of kept results " + path_ + " cannot be used (" + error.what() +
-                                 "); it is made anew");
+      log(LogLevel::warning,
+          "the file of kept results " + path_ + " cannot be used (" + error.what() + "); it is made anew");
     warned_ = true;
   }
   return entries;
@@ -194,7 +194,8 @@ void ResultCache::trim(Entries& entries) const {
 
 std::string cache_folder() {
   if (const std::string own = environment("RESNET_ENGINE_CACHE"); !own.empty()) return own;
-  if (const std::string caches = environment("XDG_CACHE_HOME"); caches.starts_with('/')) return caches + "/resnet-engine";
+  if (const std::string caches = environment("XDG_CACHE_HOME"); caches.starts_with('/'))
+    return caches + "/resnet-engine";
   if (const std::string home = environment("HOME"); home.starts_with('/')) return home + "/.cache/resnet-engine";
   return {};
 }

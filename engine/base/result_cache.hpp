@@ -18,7 +18,7 @@ namespace resnet {
 /// to what the others have put there. A key names everything that the result depends on (binary, driver, device).
 class ResultCache {
  public:
-  static constexpr std::size_t max_entries = 1024;          ///< the oldest go first
+  static constexpr std::size_t max_entries = 1024;         ///< the oldest go first
   static constexpr std::size_t max_entry_bytes = 8 << 10;  ///< of key and value; what is larger is not kept
   static constexpr std::size_t max_file_bytes = 1 << 20;
 

@@ -37,10 +37,38 @@ CandidateTable::CandidateTable(const Graph& graph, const std::vector<Dims>& shap
       candidates_[static_cast<std::size_t>(node)].push_back(make_candidate(*implementation, std::move(nodes)));
     }
   }
+  if (!options.forced.empty()) apply_force();
+}
+
+/// Rules out what would keep a node from a forced entry that takes it.
+void CandidateTable::apply_force() {
+  const auto forced = [&](const Candidate& candidate) {
+    return options_.forced.contains(candidate.implementation->name);
+  };
+  std::vector<bool> taken(candidates_.size());
+  for (const auto& list : candidates_) {
+    for (const Candidate& candidate : list) {
+      if (!forced(candidate) || !candidate.refusal.empty()) continue;
+      if (!offer(candidate, candidate.problem.input_descs).refusal.empty()) continue;
+      for (const NodeId node : candidate.nodes) taken[static_cast<std::size_t>(node)] = true;
+    }
+  }
+  for (auto& list : candidates_) {
+    for (Candidate& candidate : list) {
+      const bool covers = std::any_of(candidate.nodes.begin(), candidate.nodes.end(),
+                                      [&](NodeId node) { return taken[static_cast<std::size_t>(node)]; });
+      if (covers && !forced(candidate) && candidate.refusal.empty())
+        candidate.refusal = "another implementation was forced";
+    }
+  }
 }
 
 Candidate CandidateTable::make_candidate(const Implementation& implementation, std::vector<NodeId> nodes) const {
   Candidate candidate{&implementation, nodes, {}, make_problem(graph_, shapes_, rules_, options_, nodes)};
+  if (const auto refused = options_.refused.find(implementation.name); refused != options_.refused.end()) {
+    candidate.refusal = refused->second;
+    return candidate;
+  }
   if (const auto between = node_between(rules_, nodes)) {
     candidate.refusal = graph_.node(*between).name + " lies between the layers of the set";
     return candidate;
@@ -70,7 +98,7 @@ const Offer& CandidateTable::offer(const Candidate& candidate, const std::vector
 
 Offer CandidateTable::make_offer(const Candidate& candidate, const std::vector<ValueDesc>& inputs) const {
   const Implementation& implementation = *candidate.implementation;
-  Offer offer{{}, candidate.problem, 0};
+  Offer offer{{}, candidate.problem};
   offer.problem.input_descs = inputs;
   if (const Support support = implementation.supports(offer.problem, device_); !support) {
     offer.refusal = support.reason.empty() ? "refused without a reason" : support.reason;
@@ -84,7 +112,11 @@ Offer CandidateTable::make_offer(const Candidate& candidate, const std::vector<V
     offer.problem.output_descs = std::move(wanted.outputs);
   }
   offer.refusal = refuse_aliases(implementation, offer.problem);
-  if (offer.refusal.empty()) offer.estimate_us = time_us(implementation, offer.problem);
+  if (offer.refusal.empty()) {
+    const StepTime taken = time(implementation, offer.problem);
+    offer.estimate_us = taken.us;
+    offer.measured = taken.measured;
+  }
   return offer;
 }
 
@@ -112,32 +144,32 @@ std::string CandidateTable::refuse_aliases(const Implementation& implementation,
   return {};
 }
 
-double CandidateTable::time_us(const Implementation& implementation, const StepProblem& problem) const {
+StepTime CandidateTable::time(const Implementation& implementation, const StepProblem& problem) const {
   if (options_.measured != nullptr && !options_.measured->empty()) {
     const auto found = options_.measured->find({std::string(implementation.name), problem_text(problem)});
-    if (found != options_.measured->end()) return found->second;
+    if (found != options_.measured->end()) return {found->second, true};
   }
   const double us = implementation.estimate_us(problem, device_);
   ensure(std::isfinite(us) && us >= 0, "estimate_us() of " + std::string(implementation.name) + " is no time");
-  return us;
+  return {us, false};
 }
 
 StepProblem CandidateTable::conversion_problem(NodeId value, const ValueDesc& from, const ValueDesc& to) const {
   return resnet::conversion_problem(graph_, shapes_, options_, value, from, to);
 }
 
-std::optional<double> CandidateTable::conversion_us(NodeId value, const ValueDesc& from, const ValueDesc& to) {
+std::optional<StepTime> CandidateTable::conversion_time(NodeId value, const ValueDesc& from, const ValueDesc& to) {
   auto& known = conversions_[value];
-  for (const auto& time : known) {
-    if (time.from == from && time.to == to) return time.us;
+  for (const auto& conversion : known) {
+    if (conversion.from == from && conversion.to == to) return conversion.time;
   }
-  std::optional<double> us;
+  std::optional<StepTime> taken;
   if (conversion_ != nullptr) {
     const StepProblem problem = conversion_problem(value, from, to);
-    if (conversion_->supports(problem, device_)) us = time_us(*conversion_, problem);
+    if (conversion_->supports(problem, device_)) taken = time(*conversion_, problem);
   }
-  known.push_back({from, to, us});
-  return us;
+  known.push_back({from, to, taken});
+  return taken;
 }
 
 }  // namespace resnet

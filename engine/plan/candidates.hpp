@@ -13,11 +13,18 @@
 
 namespace resnet {
 
+/// A step's time from its entry's paper model or from the table of measured ones.
+struct StepTime {
+  double us = 0;
+  bool measured = false;
+};
+
 /// An entry with descriptors for its operands, as it answered them; or why it does not take the problem.
 struct Offer {
   std::string refusal;  ///< empty when the entry takes the problem
   StepProblem problem;  ///< descriptors that the entry wants and produces
   double estimate_us = 0;
+  bool measured = false;
 };
 
 /// A set of nodes that an entry would cover.
@@ -46,17 +53,18 @@ class CandidateTable {
   const Offer& offer(const Candidate& candidate, const std::vector<ValueDesc>& inputs);
   StepProblem conversion_problem(NodeId value, const ValueDesc& from, const ValueDesc& to) const;
   /// Time of a change of form, or nothing when the backend has none for this pair.
-  std::optional<double> conversion_us(NodeId value, const ValueDesc& from, const ValueDesc& to);
+  std::optional<StepTime> conversion_time(NodeId value, const ValueDesc& from, const ValueDesc& to);
 
  private:
   Candidate make_candidate(const Implementation& implementation, std::vector<NodeId> nodes) const;
   Offer make_offer(const Candidate& candidate, const std::vector<ValueDesc>& inputs) const;
   std::string refuse_aliases(const Implementation& implementation, const StepProblem& problem) const;
-  double time_us(const Implementation& implementation, const StepProblem& problem) const;
+  void apply_force();
+  StepTime time(const Implementation& implementation, const StepProblem& problem) const;
 
   struct ConversionTime {
     ValueDesc from, to;
-    std::optional<double> us;
+    std::optional<StepTime> time;
   };
 
   const Graph& graph_;

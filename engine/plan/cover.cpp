@@ -209,9 +209,9 @@ class Search {
   }
 
   bool convert(State& state, NodeId value, const ValueDesc& from, const ValueDesc& to) {
-    const auto us = table_.conversion_us(value, from, to);
-    if (us) state.us += *us;
-    return us.has_value();
+    const auto time = table_.conversion_time(value, from, to);
+    if (time) state.us += time->us;
+    return time.has_value();
   }
 
   static std::string no_conversion(const ValueDesc& from, const ValueDesc& to) {
@@ -300,7 +300,7 @@ class Search {
       const State& before = level(node)[state.parent];
       if (state.choice != nullptr) {
         steps.push_back({state.choice->implementation, state.offer->problem, state.offer->estimate_us,
-                         refusals(before, state, node)});
+                         refusals(before, state, node), state.offer->measured});
       }
       best = state.parent;
     }

@@ -32,6 +32,7 @@ Json step_json(const ChosenStep& chosen, const Step& step) {
                            {"implementation", chosen.implementation->name},
                            {"detail", step.detail()},
                            {"estimate_us", chosen.estimate_us},
+                           {"time", chosen.measured ? "measured" : "estimated"},
                            {"output", outputs_text(chosen.problem)},
                            {"workspace_bytes", step.workspace_bytes()},
                            {"refusals", std::move(refusals)}};

@@ -30,6 +30,8 @@ struct PlanOptions {
   bool retain_steps = false;                        ///< Retain::steps: every step's output keeps its own memory
   std::set<std::string, std::less<>> retain_names;  ///< values that become outputs
   const MeasuredTimes* measured = nullptr;
+  std::set<std::string, std::less<>> forced;                ///< entries that are taken wherever they support
+  std::map<std::string, std::string, std::less<>> refused;  ///< entries that are not to be taken -> why
 };
 
 /// An entry that was considered for a node and not taken.
@@ -43,6 +45,7 @@ struct ChosenStep {
   StepProblem problem;  ///< descriptors as chosen
   double estimate_us = 0;
   std::vector<Refusal> refusals;
+  bool measured = false;  ///< estimate_us is a time from PlanOptions::measured
 };
 
 /// The cheapest cover of the graph by the entries' sets (estimate; ties by list order), conversions inserted, in
@@ -51,7 +54,7 @@ struct ChosenStep {
 /// The plan's input arrives and its output leaves as plain NHWC f32; values that are retained exist as plain NHWC.
 /// An entry with descs() is asked twice where its inputs do not arrive in canonical form (plain NHWC in the type of the
 /// precision): with the descriptors as they arrive and with canonical ones. The cheaper answer counts, conversions
-/// included.
+/// included. Conversions can be neither forced nor refused.
 /// Pure. @throws Error unsupported that names the node and every refusal when a node has no entry
 std::vector<ChosenStep> select_steps(const Graph& graph, const std::vector<Dims>& shapes,
                                      std::span<const Implementation* const> implementations,

@@ -68,9 +68,10 @@ class Emitter {
   void require(NodeId value, const ValueDesc& form) {
     auto& forms = forms_[static_cast<std::size_t>(value)];
     if (std::find(forms.begin(), forms.end(), form) != forms.end()) return;
-    const auto us = table_.conversion_us(value, forms.front(), form);
-    ensure(us.has_value(), "the cover counts on a conversion that does not exist");
-    list.push_back({table_.conversion(), table_.conversion_problem(value, forms.front(), form), *us, {}});
+    const auto time = table_.conversion_time(value, forms.front(), form);
+    ensure(time.has_value(), "the cover counts on a conversion that does not exist");
+    list.push_back(
+        {table_.conversion(), table_.conversion_problem(value, forms.front(), form), time->us, {}, time->measured});
     forms.push_back(form);
   }
 

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/names.hpp"
 #include "runtime/backend_run.hpp"
+#include "runtime/choose_implementations.hpp"
 #include "runtime/device_choice.hpp"
 #include "runtime/plan_cache.hpp"
 
@@ -287,6 +288,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
         fail(ErrorCode::unsupported, support.reason, "layer " + layer);
       }
     }
+    choose_implementations(options_, *choice_.backend, plan);
     if (options_.retain == Retain::names) {
       for (const auto& name : options_.retain_names) {
         require_layer(name, "SessionOptions::retain_names");

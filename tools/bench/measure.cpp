@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bench/statistics.hpp"
+#include "common/open_session.hpp"
 #include "resnet_engine/session.hpp"
 
 namespace resnet::tools {
@@ -61,11 +62,7 @@ Measurement measure(const BenchOptions& options) {
   Measurement result;
   const auto begin = Clock::now();
   const Model model = Model::load(options.model);
-  SessionOptions session_options;
-  session_options.device = options.device;
-  session_options.precision = options.precision;
-  session_options.threads = options.threads;
-  Session session(model, session_options);
+  Session session = open_session(model, options.session);
   const auto own = model.input_size();
   const Size size = options.input_size.value_or(Size{own.height, own.width});
   session.prepare(options.batches.front(), size.height, size.width);

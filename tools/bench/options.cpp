@@ -37,7 +37,8 @@ void add_batches(std::string_view text, std::vector<std::int64_t>& batches) {
 
 std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
   BenchOptions options;
-  std::string precision = "fp32", size;
+  std::string size;
+  SessionArguments session;
   std::vector<std::string> batches{"1"};
 
   CLI::App app("Measures a model on this machine with made-up input.", "resnet_bench");
@@ -48,15 +49,7 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
       ->allow_extra_args(false)
       ->capture_default_str()
       ->type_name("N,...");
-  app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
-      ->capture_default_str()
-      ->type_name("NAME");
-  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")
-      ->capture_default_str()
-      ->type_name("NAME");
-  app.add_option("--threads", options.threads, "CPU threads; 0 = physical cores")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
+  add_session_options(app, session);
   app.add_option("--input-size", size, "Another input size than the model's own")->type_name("HxW");
   app.add_option("--seconds", options.seconds, "Measured time per batch size, at least 5 runs")
       ->check(CLI::Range(0.0, 86400.0))
@@ -70,8 +63,7 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
   app.add_flag("--json", options.json, "Print one JSON object");
 
   if (!parse_command_line(app, argc, argv)) return std::nullopt;
-  options.precision = parse_precision(precision);
-  check_device_name(options.device);
+  options.session = session.options();
   options.batches.clear();
   for (const auto& text : batches) add_batches(text, options.batches);
   if (!std::isfinite(options.seconds)) throw UsageError("--seconds: expected a number from 0 to 86400");

@@ -13,9 +13,7 @@ namespace resnet::tools {
 struct BenchOptions {
   std::string model;
   std::vector<std::int64_t> batches{1};
-  std::string device = "auto";
-  Precision precision = Precision::fp32;
-  int threads = 0;
+  SessionOptions session;
   std::optional<Size> input_size;  ///< the model's own when empty
   double seconds = 2;              ///< measured time per batch size
   int iterations = 0;              ///< exact number of measured runs; 0 = by `seconds`

@@ -42,7 +42,7 @@ Json bench_json(const BenchOptions& options, const Measurement& measurement) {
   for (const auto& times : measurement.batches) {
     Json result = Json::Object{{"batch", times.batch},
                                {"device", measurement.device},
-                               {"precision", std::string(to_string(options.precision))},
+                               {"precision", std::string(to_string(options.session.precision))},
                                {"prepare_ms", times.prepare_ms},
                                {"first_ms", times.first_ms},
                                {"latency_ms", Json::Object{{"median", percentile(times.runs_ms, 50)},
@@ -62,7 +62,7 @@ Json bench_json(const BenchOptions& options, const Measurement& measurement) {
 
 std::string bench_text(const BenchOptions& options, const Measurement& measurement) {
   std::string text = printable(options.model) + " on " + measurement.device + " (" +
-                     printable(measurement.device_reason) + "), " + std::string(to_string(options.precision)) +
+                     printable(measurement.device_reason) + "), " + std::string(to_string(options.session.precision)) +
                      "\nload " + fixed(measurement.load_ms, 1) + " ms\n\n";
   Table table({">batch", ">first ms", ">median ms", ">p95 ms", ">p99 ms", ">images/s", ">runs"});
   for (const auto& times : measurement.batches) {

@@ -3,9 +3,32 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "common/session_choice.hpp"
 #include "common/tool_error.hpp"
 
 namespace resnet::tools {
+
+/// The options that choose device, arithmetic and implementations.
+inline void add_session_options(CLI::App& app, SessionArguments& session) {
+  app.add_option("--device", session.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--precision", session.precision, "fp32, tf32, fp16, bf16, int8 or fp8")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--layer-precision", session.layer_precision, "Another precision for one layer; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("LAYER=NAME");
+  app.add_option("--threads", session.threads, "CPU threads; 0 = physical cores")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  app.add_option("--force-impl", session.force, "Take this implementation wherever it can; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+  app.add_option("--forbid-impl", session.forbid, "Never take this implementation; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+}
 
 /// Parses the arguments into what `app` is bound to. An option or argument whose value is empty (an unset variable in a
 /// script) is refused.

@@ -27,11 +27,11 @@ std::int64_t number(std::string_view text) {
 
 }  // namespace
 
-Precision parse_precision(std::string_view name) {
+Precision parse_precision(std::string_view name, std::string_view option) {
   for (const auto& [text, value] : precisions) {
     if (text == name) return value;
   }
-  throw UsageError("--precision " + std::string(name) + ": expected fp32, tf32, fp16, bf16, int8 or fp8");
+  throw UsageError(std::string(option) + " " + std::string(name) + ": expected fp32, tf32, fp16, bf16, int8 or fp8");
 }
 
 std::string_view to_string(Precision precision) noexcept {
@@ -45,6 +45,37 @@ void check_device_name(std::string_view name) {
   if (name == "auto" || name == "cpu" || name == "cuda" || name == "reference") return;
   if (name.starts_with("cuda:") && number(name.substr(5)) >= 0 && number(name.substr(5)) < 1024) return;
   throw UsageError("--device " + std::string(name) + ": expected auto, cpu, cuda, cuda:N or reference");
+}
+
+SessionOptions SessionArguments::options() const {
+  SessionOptions session;
+  check_device_name(device);
+  session.device = device;
+  session.precision = parse_precision(precision);
+  session.threads = threads;
+  for (const std::string& text : layer_precision) {
+    const std::size_t equals = text.rfind('=');  // a name may hold one
+    if (equals == std::string::npos || equals == 0)
+      throw UsageError("--layer-precision " + text + ": expected LAYER=NAME, for example fc=fp32");
+    const std::string layer = text.substr(0, equals);
+    const Precision value = parse_precision(text.substr(equals + 1), "--layer-precision " + layer + ":");
+    if (!session.layer_precision.emplace(layer, value).second)
+      throw UsageError("--layer-precision " + text + ": the layer was given before");
+  }
+  session.force_implementations = force;
+  session.forbid_implementations = forbid;
+  return session;
+}
+
+Error in_option_words(const Error& error) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 3> words{
+      {{"layer_precision", "--layer-precision"},
+       {"force_implementations", "--force-impl"},
+       {"forbid_implementations", "--forbid-impl"}}};
+  for (const auto& [member, option] : words) {
+    if (error.where().ends_with(member)) return {error.code(), error.message(), std::string(option), error.next()};
+  }
+  return error;
 }
 
 std::string device_table(std::span<const DeviceReport> devices) {

@@ -25,10 +25,7 @@ namespace resnet::tools {
 namespace {
 
 SessionOptions session_options(const InferOptions& options) {
-  SessionOptions session;
-  session.device = options.device;
-  session.precision = options.precision;
-  session.threads = options.threads;
+  SessionOptions session = options.session;
   if (!options.save.empty()) session.retain = Retain::names;
   for (const auto& [layer, file] : options.save) session.retain_names.push_back(layer);
   return session;
@@ -36,7 +33,7 @@ SessionOptions session_options(const InferOptions& options) {
 
 /// The error in this tool's words: what is called a retained name there was given to --save here.
 Error in_own_words(const Error& error) {
-  if (!error.where().ends_with("retain_names")) return error;
+  if (!error.where().ends_with("retain_names")) return in_option_words(error);
   return {error.code(), error.message(), "--save", error.next()};
 }
 
@@ -105,7 +102,7 @@ class Run {
     const auto batch = std::min<std::int64_t>(options_.batch, std::max<std::int64_t>(usable, 1));
     // Pictures are decoded while the session reads and packs its weights.
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    const int threads = options_.threads > 0 ? std::min(options_.threads, cores) : cores;
+    const int threads = options_.session.threads > 0 ? std::min(options_.session.threads, cores) : cores;
     Prefetcher prefetcher(inputs_.size(), static_cast<std::size_t>(2 * batch), threads,
                           [this](std::size_t index) { return load_input(inputs_[index], preprocess_, options_.exif); });
     Session session = open_session();
@@ -115,8 +112,9 @@ class Run {
     const int beside_run = on_cpu ? cores - threads : threads;
     if (const auto size = first_size(inputs_, preprocess_)) prepare(session, batch, *size);
 
-    ResultPrinter printer(options_.format, out_,
-                          {session.device(), session.device_reason(), std::string(to_string(options_.precision))});
+    ResultPrinter printer(
+        options_.format, out_,
+        {session.device(), session.device_reason(), std::string(to_string(options_.session.precision))});
     try {
       while (!finished()) {
         const Batch ready = next_batch(prefetcher, batch);

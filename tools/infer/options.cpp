@@ -67,7 +67,8 @@ std::vector<std::string> InferOptions::outputs() const {
 
 std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   InferOptions options;
-  std::string format = "text", precision = "fp32";
+  std::string format = "text";
+  SessionArguments session;
   std::vector<std::string> save;
 
   CLI::App app("Classifies pictures with a ResNet model file.", "resnet_infer");
@@ -81,18 +82,10 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app.add_option("-f,--format", format, "text, json, jsonl or csv")->capture_default_str()->type_name("NAME");
-  app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
-      ->capture_default_str()
-      ->type_name("NAME");
+  add_session_options(app, session);
   app.add_flag_callback(
       "--list-devices", [] { throw CLI::CallForVersion(device_table(list_devices()), 0); },
       "Print the devices of this machine, or why they cannot be used, and exit");
-  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")
-      ->capture_default_str()
-      ->type_name("NAME");
-  app.add_option("--threads", options.threads, "CPU threads; 0 = physical cores")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
   app.add_option("--batch", options.batch, "Images per run at most")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
@@ -108,8 +101,7 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
 
   if (!parse_command_line(app, argc, argv)) return std::nullopt;
   options.format = parse_format(format);
-  options.precision = parse_precision(precision);
-  check_device_name(options.device);
+  options.session = session.options();
   for (const auto& text : save) options.save.push_back(parse_save(text));
   check_outputs(options);
   return options;

@@ -18,9 +18,7 @@ struct InferOptions {
   std::vector<std::string> inputs;
   int top = 5;
   Format format = Format::text;
-  std::string device = "auto";
-  Precision precision = Precision::fp32;
-  int threads = 0;  ///< 0 = physical cores
+  SessionOptions session;
   std::int64_t batch = 8;
   std::string preset;
   bool exif = false;

@@ -1,3 +1,4 @@
+#include "common/open_session.hpp"
 #include "common/run_tool.hpp"
 #include "common/standard_output.hpp"
 #include "inspect/options.hpp"
@@ -10,11 +11,7 @@ ExitCode inspect(int argc, char** argv) {
   const auto options = parse_inspect_options(argc, argv);
   if (!options) return ExitCode::ok;
   const Model model = Model::load(options->model);
-  SessionOptions session_options;
-  session_options.device = options->device;
-  session_options.precision = options->precision;
-  session_options.threads = options->threads;
-  Session session(model, session_options);
+  Session session = open_session(model, options->session);
   const auto own = model.input_size();
   const Size size = options->input_size.value_or(Size{own.height, own.width});
   session.prepare(options->batch, size.height, size.width);

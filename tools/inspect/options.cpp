@@ -19,7 +19,8 @@ Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. doc
 
 std::optional<InspectOptions> parse_inspect_options(int argc, char** argv) {
   InspectOptions options;
-  std::string precision = "fp32", size;
+  std::string size;
+  SessionArguments session;
 
   CLI::App app("Shows what a model file holds and how it would run.", "resnet_inspect");
   app.footer(examples);
@@ -27,21 +28,12 @@ std::optional<InspectOptions> parse_inspect_options(int argc, char** argv) {
   app.add_option("MODEL", options.model, "Model file (.rne)")->required()->type_name("FILE");
   app.add_flag("--json", options.json, "Print one JSON object");
   app.add_flag("--graph", options.graph, "Show the graph before and after the passes too");
-  app.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or reference; only auto falls back")
-      ->capture_default_str()
-      ->type_name("NAME");
-  app.add_option("--precision", precision, "fp32, tf32, fp16, bf16, int8 or fp8")
-      ->capture_default_str()
-      ->type_name("NAME");
-  app.add_option("--threads", options.threads, "CPU threads; 0 = physical cores")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
+  add_session_options(app, session);
   app.add_option("--batch", options.batch, "Images per run")->check(CLI::Range(1, 65536))->capture_default_str();
   app.add_option("--input-size", size, "Plan for this size instead of the model's own")->type_name("HxW");
 
   if (!parse_command_line(app, argc, argv)) return std::nullopt;
-  options.precision = parse_precision(precision);
-  check_device_name(options.device);
+  options.session = session.options();
   if (!size.empty()) options.input_size = parse_size(size);
   return options;
 }

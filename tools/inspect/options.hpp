@@ -12,9 +12,7 @@ namespace resnet::tools {
 struct InspectOptions {
   std::string model;
   bool json = false, graph = false;
-  std::string device = "auto";
-  Precision precision = Precision::fp32;
-  int threads = 0;
+  SessionOptions session;
   std::int64_t batch = 1;
   std::optional<Size> input_size;  ///< the model's own when empty
 };

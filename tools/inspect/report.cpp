@@ -70,7 +70,7 @@ std::string plan(const Json& plan) {
                      " threads\n";
   const Json* hint = plan.find("precision_hint");
   if (hint && hint->is_string()) text += "Hint: " + printable(hint->as_string()) + "\n";
-  Table table({"step", "implementation", "output", ">estimate us", ">workspace"});
+  Table table({"step", "implementation", "output", ">us", "", ">workspace"});
   for (const auto& step : plan.at("steps").as_array()) {
     const Json* detail = step.find("detail");
     std::string implementation = step.at("implementation").as_string();
@@ -79,7 +79,8 @@ std::string plan(const Json& plan) {
     const Json& output = step.at("output");
     const std::int64_t workspace = step.at("workspace_bytes").as_int();
     table.row({joined(step.at("layers")), printable(implementation), inline_text(output),
-               fixed(step.at("estimate_us").as_double(), 1), workspace > 0 ? human_bytes(workspace) : ""});
+               fixed(step.at("estimate_us").as_double(), 1), step.at("time").as_string(),
+               workspace > 0 ? human_bytes(workspace) : ""});
   }
   text += table.text();
 

@@ -34,14 +34,18 @@ struct SessionOptions {
   Retain retain = Retain::none;
   std::vector<std::string> retain_names = {};
   int max_plans = 8;  ///< plans for different (N, H, W) kept at once, least recently used dropped
+  /// Implementations by their names in describe_json(), for tests and comparisons. A forced one is taken for every
+  /// layer that it supports, a forbidden one for none; changes of layout or precision can be neither.
+  std::vector<std::string> force_implementations = {}, forbid_implementations = {};
 };
 
 /// One model on one device with its own arena. Cheap: weights are shared with every other Session of the Model.
 /// A Session belongs to one thread at a time; a second thread gets Error busy instead of undefined behaviour.
 class RESNET_ENGINE_API Session {
  public:
-  /// @throws Error device_unavailable, unsupported (precision), out_of_memory, and on first use of the weights
-  ///         checksum, nonfinite_weight, bad_batch_norm, file_changed
+  /// @throws Error device_unavailable, unsupported (precision), out_of_memory, invalid_argument for options that the
+  ///         model or the device does not know (with the nearest name), and on first use of the weights checksum,
+  ///         nonfinite_weight, bad_batch_norm, file_changed
   explicit Session(const Model& model, SessionOptions options = {});
   ~Session();
   Session(Session&&) noexcept;

@@ -75,6 +75,7 @@ TEST_F(Bench, ExitsByItsCause) {
   }
   for (const char* seconds : {"nan", "-nan", "inf", "-1"}) EXPECT_EQ(bench({"--seconds", seconds}).code, 2) << seconds;
   EXPECT_EQ(bench({"--what"}).code, 2);
+  EXPECT_EQ(bench({"--force-impl", "no such"}).code, 2);
   EXPECT_EQ(run({tool("resnet_bench")}).code, 2);
   EXPECT_EQ(run({tool("resnet_bench"), "--help"}).code, 0);
 }

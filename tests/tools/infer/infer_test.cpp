@@ -347,6 +347,12 @@ TEST_F(Infer, SaysOfEveryDeviceWhyItCannotDoThePrecision) {
   EXPECT_TRUE(outcome.err.ends_with("not in fp8\n")) << outcome.err;
 }
 
+TEST_F(Infer, ForbidsOnlyWhatThereIs) {
+  const auto outcome = infer({red, "--forbid-impl", "no such"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--forbid-impl: "), std::string::npos) << outcome.err;
+}
+
 TEST_F(Infer, ExitsWithTwoForAWrongCommandLine) {
   for (const auto& arguments : std::vector<std::vector<std::string>>{{red, "--no-such-option"},
                                                                      {red, "--top", "0"},

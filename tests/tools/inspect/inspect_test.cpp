@@ -62,6 +62,74 @@ TEST_F(Inspect, ShowsThePlanWithItsImplementations) {
   EXPECT_FALSE(plan.at("device_name").as_string().empty());
 }
 
+TEST_F(Inspect, SaysOfEveryTimeWhereItIsFrom) {
+  const Json plan = json({"--device", "reference"}).at("plan");
+  for (const auto& step : plan.at("steps").as_array()) EXPECT_EQ(step.at("time").as_string(), "estimated");
+  EXPECT_NE(inspect({"--device", "reference"}).out.find("estimated"), std::string::npos);
+}
+
+TEST_F(Inspect, ForcesAndForbidsImplementations) {
+  const auto implementation = [](const Json& plan, const std::string& layer) {
+    for (const auto& step : plan.at("steps").as_array()) {
+      for (const auto& name : step.at("layers").as_array()) {
+        if (name.as_string() == layer) return step.at("implementation").as_string();
+      }
+    }
+    return std::string("none");
+  };
+  const Json own = json({"--device", "cpu"}).at("plan");
+  const Json forced = json({"--device", "cpu", "--force-impl", "reference"}).at("plan");
+  EXPECT_EQ(implementation(forced, "conv"), "reference");
+  EXPECT_EQ(implementation(forced, "fc"), "reference");
+  const std::string chosen = implementation(own, "fc");
+  const Json without = json({"--device", "cpu", "--forbid-impl", chosen}).at("plan");
+  EXPECT_EQ(implementation(without, "conv"), implementation(own, "conv"));
+  if (chosen == "reference") return;  // a build without oneDNN has nothing else
+  EXPECT_NE(implementation(without, "fc"), chosen);
+  const auto text = inspect({"--device", "cpu", "--forbid-impl", chosen}).out;
+  EXPECT_NE(text.find("fc: " + chosen + ": forbidden by the caller"), std::string::npos) << text;
+}
+
+TEST_F(Inspect, ComputesALayerInAPrecisionOfItsOwn) {
+  const auto bf16_outputs = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {tool("resnet_inspect"), RESNET_SOURCE_DIR "/models/digits.rne"});
+    const auto outcome = run(arguments);
+    int count = 0;
+    for (std::size_t at = 0; (at = outcome.out.find(" bf16\"", at)) != std::string::npos; ++at) ++count;
+    return outcome.code == 0 ? count : -outcome.code;
+  };
+  const int changed = bf16_outputs({"--device", "cpu", "--json", "--layer-precision", "layer1.0.conv1=bf16"});
+  if (changed == -5) GTEST_SKIP() << "this CPU has no bf16";
+  EXPECT_GT(changed, 0);
+  EXPECT_EQ(bf16_outputs({"--device", "cpu", "--json"}), 0);
+}
+
+TEST_F(Inspect, NamesTheOptionThatItCannotFollow) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
+      {{"--force-impl", "referenc"},
+       "--force-impl: reference has no implementation \"referenc\"; the nearest name is "
+       "\"reference\""},
+      {{"--forbid-impl", "x"}, "--forbid-impl: reference has no implementation \"x\""},
+      {{"--forbid-impl", "reference_convert"}, "can be neither forced nor forbidden"},
+      {{"--force-impl", "view", "--forbid-impl", "view"}, "--forbid-impl: \"view\" is forced, too"},
+      {{"--layer-precision", "con=fp32"},
+       "--layer-precision: the model has no layer \"con\"; the nearest name is "
+       "\"conv\""},
+      {{"--layer-precision", "conv"}, "expected LAYER=NAME"},
+      {{"--layer-precision", "conv=half"}, "--layer-precision conv: half: expected fp32"},
+      {{"--layer-precision", "conv=fp32", "--layer-precision", "conv=fp32"}, "given before"}};
+  for (const auto& [arguments, message] : cases) {
+    auto all = arguments;
+    all.insert(all.begin(), {"--device", "reference"});
+    const auto outcome = inspect(all);
+    EXPECT_EQ(outcome.code, 2) << message;
+    EXPECT_NE(outcome.err.find(message), std::string::npos) << outcome.err;
+  }
+  const auto none = inspect({"--device", "reference", "--forbid-impl", "reference"});
+  EXPECT_EQ(none.code, 5);
+  EXPECT_NE(none.err.find("reference: forbidden by the caller"), std::string::npos) << none.err;
+}
+
 TEST_F(Inspect, HintsAtNoPrecisionThatTheDeviceCannotDo) {
   EXPECT_TRUE(json({"--device", "reference"}).at("plan").at("precision_hint").is_null());
 }

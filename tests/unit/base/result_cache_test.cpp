@@ -58,7 +58,12 @@ TEST(ResultCache, WarnsOnceOfADamagedFileAndReplacesIt) {
   const std::string path = folder / "results.json";
   ResultCache(path).put("key", "value");
   const std::string whole = read_text(path);
-  std::vector<std::string> damaged{"", "{}", "[]", std::string(100, '['), "\xff\xfe", whole + "x",
+  std::vector<std::string> damaged{"",
+                                   "{}",
+                                   "[]",
+                                   std::string(100, '['),
+                                   "\xff\xfe",
+                                   whole + "x",
                                    R"({"format":1,"checksum":"0","results":{}})",
                                    R"({"format":1,"checksum":"af63bd4c8601b7df","results":[]})",
                                    std::string(ResultCache::max_file_bytes + 1, ' ')};
@@ -88,8 +93,8 @@ TEST(ResultCache, WorksInMemoryWhereNothingCanBeWritten) {
   write_text(folder / "file", "");
   ASSERT_EQ(mkdir((folder / "results.json").c_str(), 0700), 0);
   ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
-  for (const std::string& path : {std::string(), folder / "file/results.json", folder / "results.json",
-                                  std::string("/proc/results.json")}) {
+  for (const std::string& path :
+       {std::string(), folder / "file/results.json", folder / "results.json", std::string("/proc/results.json")}) {
     const Warnings warnings;
     ResultCache cache(path);
     cache.put("a", 1);

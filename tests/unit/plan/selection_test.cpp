@@ -102,6 +102,73 @@ TEST(Selection, LetsAMeasuredTimeOverrideTheEstimate) {
   const auto steps = select(graph, {&slow, &fast}, options);
   EXPECT_EQ(text(steps), "fast(a) slow(b) fast(c)");
   EXPECT_EQ(steps[1].estimate_us, 1.5);
+  EXPECT_TRUE(steps[1].measured);
+  EXPECT_FALSE(steps[0].measured);
+}
+
+/// Takes sigmoid and silu, dearly.
+const Implementation no_relu{"dear",
+                             each,
+                             [](const StepProblem& problem, const DeviceInfo&) {
+                               return problem.node().op->name == "relu" ? Support::no("no relu") : Support::yes();
+                             },
+                             takes<100>,
+                             nullptr,
+                             nullptr,
+                             nullptr};
+
+TEST(Selection, TakesAForcedEntryWhereverItCan) {
+  const Graph graph = chain();
+  const auto fast = single<5>("fast");
+  PlanOptions options;
+  options.forced = {"dear"};
+  const auto steps = select(graph, {&fast, &no_relu}, options);
+  EXPECT_EQ(text(steps), "fast(a) dear(b) dear(c)");
+  EXPECT_EQ(reason(steps[0], "dear"), "no relu");
+  EXPECT_EQ(reason(steps[1], "fast"), "another implementation was forced");
+}
+
+TEST(Selection, LetsAForcedSetPushOutWhatCoversPartOfIt) {
+  const Graph graph = chain();
+  const Implementation pair{
+      "pair",  [](const Graph& g, NodeId first) { return g.node(first).name == "a" ? Nodes{1, 2} : Nodes{}; },
+      yes,     takes<100>,
+      nullptr, nullptr,
+      nullptr};
+  const auto one = single<1>("one");
+  PlanOptions options;
+  options.forced = {"pair"};
+  EXPECT_EQ(text(select(graph, {&one, &pair}, options)), "pair(ab) one(c)");
+  options.forced = {"pair", "one"};  // the cheaper of the forced
+  EXPECT_EQ(text(select(graph, {&one, &pair}, options)), "one(a) one(b) one(c)");
+}
+
+TEST(Selection, LeavesAForbiddenEntryOutAndSaysWhy) {
+  const Graph graph = chain();
+  const auto fast = single<5>("fast"), slow = single<9>("slow");
+  PlanOptions options;
+  options.refused = {{"fast", "forbidden by the caller"}};
+  const auto steps = select(graph, {&fast, &slow}, options);
+  EXPECT_EQ(text(steps), "slow(a) slow(b) slow(c)");
+  EXPECT_EQ(reason(steps[2], "fast"), "forbidden by the caller");
+  options.refused.emplace("slow", "failed its self-test");
+  try {
+    select(graph, {&fast, &slow}, options);
+    ADD_FAILURE() << "a layer without an entry was planned";
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    EXPECT_NE(what.find("fast: forbidden by the caller; slow: failed its self-test"), std::string::npos) << what;
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+  }
+}
+
+TEST(Selection, DoesNotForceWhatIsForbidden) {
+  const Graph graph = chain();
+  const auto fast = single<5>("fast"), slow = single<9>("slow");
+  PlanOptions options;
+  options.forced = {"slow"};
+  options.refused = {{"slow", "failed its self-test"}};
+  EXPECT_EQ(text(select(graph, {&fast, &slow}, options)), "fast(a) fast(b) fast(c)");
 }
 
 TEST(Selection, KeepsTheReasonOfEveryRefusal) {
