@@ -147,6 +147,9 @@ struct BackendEntry {
   Support (*available)(int device_index);
   /// The devices that this process sees, usable or not; empty where available(0) says why there are none.
   std::vector<DeviceInfo> (*devices)();
+  /// A backend that only plans, for a device that is not there; null where nobody asks for that.
+  /// @throws Error unsupported
+  std::shared_ptr<Backend> (*planner)(const DeviceInfo& device) = nullptr;
 };
 /// In order of preference for device "auto"; the reference backend is last.
 std::span<const BackendEntry> backend_list();

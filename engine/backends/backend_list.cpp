@@ -16,7 +16,7 @@ std::shared_ptr<Backend> create_reference(int) { return make_reference_backend("
 std::vector<DeviceInfo> this_cpu() { return {detect_cpu()}; }
 
 constexpr std::array entries{
-    BackendEntry{"cuda", make_cuda_backend, cuda_backend_available, cuda_backend_devices},
+    BackendEntry{"cuda", make_cuda_backend, cuda_backend_available, cuda_backend_devices, make_cuda_planner},
     BackendEntry{"cpu", create_cpu, always, this_cpu},
     BackendEntry{"reference", create_reference, always, this_cpu},
 };

@@ -11,9 +11,9 @@
 #include "base/log.hpp"
 #include "base/names.hpp"
 #include "runtime/backend_run.hpp"
-#include "runtime/choose_implementations.hpp"
 #include "runtime/device_choice.hpp"
 #include "runtime/plan_cache.hpp"
+#include "runtime/session_plan.hpp"
 
 namespace resnet {
 namespace {
@@ -51,16 +51,6 @@ class BookedThreads {
 };
 
 std::byte* bytes(const void* data) { return static_cast<std::byte*>(const_cast<void*>(data)); }
-
-Json lines(const std::string& text) {
-  Json array = Json::array();
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    if (end > begin) array.push(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return array;
-}
 
 Json to_json(const std::vector<std::string>& texts) {
   Json array = Json::array();
@@ -177,20 +167,8 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   std::string describe_json() {
     const Exclusive exclusive(busy_);
     ReadyPlan& plan = current_or_default();
-    const Dims input{plan.n, plan.h, plan.w, model_->graph().input_dims().c};
-    Json json = Json::Object{{"device", choice_.device},
-                             {"device_name", choice_.backend->device().name},
-                             {"device_reason", choice_.reason},
-                             {"precision", to_string(options_.precision)},
-                             {"precision_hint", precision_hint()},
-                             {"threads", threads_},
-                             {"input", Json::Array{input.n, input.h, input.w, input.c}}};
-    json.set(
-        "graph",
-        Json::Object{{"before", lines(dump(model_->graph(), infer_shapes(model_->graph(), plan.n, plan.h, plan.w)))},
-                     {"after", lines(dump(plan.plan->graph, plan.plan->shapes))}});
-    const Json steps = parse_json(describe_plan_json(*plan.plan), "plan", JsonLimits{1'000'000, 64});
-    for (const auto& [key, value] : steps.as_object()) json.set(key, value);
+    Json json = session_plan_json(*model_, *plan.plan, *choice_.backend,
+                                  {choice_.device, choice_.reason, options_.precision, threads_});
     Json memory = json.at("memory");
     const WeightStore::Stats stats = model_->weights().stats();
     memory.set("weight_bytes", stats.bytes).set("weight_buffers", stats.buffers).set("weight_packs", stats.packs);
@@ -275,37 +253,9 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   }
 
   PlanOptions plan_options() const {
-    PlanOptions plan;
-    plan.precision = options_.precision;
-    plan.layer_precision = options_.layer_precision;
-    plan.threads = threads_;
-    plan.deterministic = options_.deterministic;
+    PlanOptions plan = session_plan_options(*model_, options_, *choice_.backend, threads_);
     plan.stage_input = !choice_.backend->allocator().host_visible();
-    plan.retain_steps = options_.retain == Retain::steps;
-    for (const auto& [layer, precision] : options_.layer_precision) {
-      require_layer(layer, "SessionOptions::layer_precision");
-      if (const Support support = choice_.backend->supports_precision(precision); !support) {
-        fail(ErrorCode::unsupported, support.reason, "layer " + layer);
-      }
-    }
-    choose_implementations(options_, *choice_.backend, plan);
-    if (options_.retain == Retain::names) {
-      for (const auto& name : options_.retain_names) {
-        require_layer(name, "SessionOptions::retain_names");
-        plan.retain_names.insert(name);
-      }
-    }
     return plan;
-  }
-
-  void require_layer(const std::string& layer, const char* where) const {
-    std::vector<std::string> names;
-    for (const Node& node : model_->graph().nodes) {
-      if (node.name == layer) return;
-      names.push_back(node.name);
-    }
-    fail(ErrorCode::invalid_argument, "the model has no layer \"" + layer + '"', where,
-         "the nearest name is \"" + nearest_name(layer, names) + '"');
   }
 
   [[noreturn]] void refuse_retained(const ReadyPlan& plan, const std::string& name) const {
@@ -385,15 +335,6 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     warned_ = true;
     log(LogLevel::warning, "sessions running at once use " + std::to_string(total) + " threads on " +
                                std::to_string(cores) + " cores; set SessionOptions::threads so that the sum fits");
-  }
-
-  Json precision_hint() const {
-    const DeviceInfo& device = choice_.backend->device();
-    if (options_.precision == Precision::fp32 && (device.amx_bf16 || device.avx512_bf16) &&
-        choice_.backend->supports_precision(Precision::bf16)) {
-      return "this CPU computes bf16 faster: --precision bf16";
-    }
-    return {};
   }
 
   std::shared_ptr<const detail::ModelState> model_;

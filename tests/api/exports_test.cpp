@@ -36,7 +36,8 @@ const std::vector<std::string> functions{"resnet::to_string(resnet::ErrorCode)",
                                          "resnet::preprocessed_size(",
                                          "resnet::preprocess_file(",
                                          "resnet::top_k(",
-                                         "resnet::list_devices("};
+                                         "resnet::list_devices(",
+                                         "resnet::describe_plan_for("};
 
 bool is_public(std::string name) {
   for (const char* prefix : {"typeinfo for ", "typeinfo name for ", "vtable for "}) {

@@ -68,8 +68,9 @@ SessionOptions SessionArguments::options() const {
 }
 
 Error in_option_words(const Error& error) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 3> words{
-      {{"layer_precision", "--layer-precision"},
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> words{
+      {{"device_info", "--device-info"},
+       {"layer_precision", "--layer-precision"},
        {"force_implementations", "--force-impl"},
        {"forbid_implementations", "--forbid-impl"}}};
   for (const auto& [member, option] : words) {

@@ -3,20 +3,31 @@
 #include "common/standard_output.hpp"
 #include "inspect/options.hpp"
 #include "inspect/report.hpp"
+#include "resnet_engine/planning.hpp"
 
 namespace resnet::tools {
 namespace {
+
+std::string plan_json(const Model& model, const InspectOptions& options, Size size) {
+  try {
+    if (!options.device_info.empty())
+      return describe_plan_for(model, options.device_info, options.batch, size.height, size.width, options.session);
+  } catch (const Error& error) {
+    throw in_option_words(error);
+  }
+  Session session = open_session(model, options.session);
+  session.prepare(options.batch, size.height, size.width);
+  return session.describe_json();
+}
 
 ExitCode inspect(int argc, char** argv) {
   const auto options = parse_inspect_options(argc, argv);
   if (!options) return ExitCode::ok;
   const Model model = Model::load(options->model);
-  Session session = open_session(model, options->session);
   const auto own = model.input_size();
   const Size size = options->input_size.value_or(Size{own.height, own.width});
-  session.prepare(options->batch, size.height, size.width);
 
-  const Json all = inspection(model.describe_json(), session.describe_json());
+  const Json all = inspection(model.describe_json(), plan_json(model, *options, size));
   StandardOutput out;
   out.write(options->json ? all.dump(2) + "\n" : inspection_text(options->model, all, options->graph));
   out.flush();

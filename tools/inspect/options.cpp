@@ -11,6 +11,7 @@ constexpr const char* examples = R"(
 Examples:
   resnet_inspect resnet50.rne                                layers, parameters, memory, chosen implementations
   resnet_inspect resnet50.rne --batch 8 --input-size 288x288  the plan for another size
+  resnet_inspect resnet50.rne --device-info sm_90,132 --precision bf16   the plan for an H100, without one
   resnet_inspect resnet50.rne --json | jq .parameters.total
 
 Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. docs/cli.md describes the JSON.)";
@@ -29,6 +30,10 @@ std::optional<InspectOptions> parse_inspect_options(int argc, char** argv) {
   app.add_flag("--json", options.json, "Print one JSON object");
   app.add_flag("--graph", options.graph, "Show the graph before and after the passes too");
   add_session_options(app, session);
+  app.add_option("--device-info", options.device_info,
+                 "Plan for a GPU that is not there: architecture, multiprocessors and, if given, GB/s of its memory")
+      ->excludes("--device")
+      ->type_name("sm_NN,COUNT[,GB/s]");
   app.add_option("--batch", options.batch, "Images per run")->check(CLI::Range(1, 65536))->capture_default_str();
   app.add_option("--input-size", size, "Plan for this size instead of the model's own")->type_name("HxW");
 

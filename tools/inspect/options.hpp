@@ -13,6 +13,7 @@ struct InspectOptions {
   std::string model;
   bool json = false, graph = false;
   SessionOptions session;
+  std::string device_info;  ///< plan for a GPU that is not there
   std::int64_t batch = 1;
   std::optional<Size> input_size;  ///< the model's own when empty
 };

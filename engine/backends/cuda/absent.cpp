@@ -14,4 +14,9 @@ std::shared_ptr<Backend> make_cuda_backend(int index) {
        "use --device cpu");
 }
 
+std::shared_ptr<Backend> make_cuda_planner(const DeviceInfo&) {
+  fail(ErrorCode::unsupported, "this build has no CUDA kernels to plan with", "device_info",
+       "build it with the CUDA toolkit (preset cuda); a GPU is not needed");
+}
+
 }  // namespace resnet

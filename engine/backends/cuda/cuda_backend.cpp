@@ -109,15 +109,7 @@ class CudaBackend final : public Backend {
   const Implementation* conversion() const override { return &cuda::conversion; }
 
   Support supports_precision(Precision precision) const override {
-    const int oldest = precision == Precision::tf32 || precision == Precision::bf16 ? 80 : 75;
-    if (precision == Precision::int8 || precision == Precision::fp8)
-      return Support::no(std::string(to_string(precision)) + " is not implemented on cuda; use fp16 or bf16");
-    if (device_.sm < oldest) {
-      return Support::no(std::string(to_string(precision)) + " needs sm_" + std::to_string(oldest) + ", " +
-                         device_text(device_.index) + " (" + device_.name + ") is sm_" + std::to_string(device_.sm) +
-                         "; use fp16 or fp32");
-    }
-    return Support::yes();
+    return cuda_supports_precision(device_, device_text(device_.index), precision);
   }
 
   void begin_run(int) override {

@@ -129,6 +129,19 @@ TEST_F(Inspect, NamesTheOptionThatItCannotFollow) {
   EXPECT_NE(none.err.find("reference: forbidden by the caller"), std::string::npos) << none.err;
 }
 
+TEST_F(Inspect, PlansForAGpuThatIsNotThere) {
+  const auto outcome = inspect({"--device-info", "sm_90,132", "--precision", "bf16"});
+  if (outcome.code == 5) {  // a build without the kernels says what to do
+    EXPECT_NE(outcome.err.find("--device-info: this build has no CUDA kernels"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("preset cuda"), std::string::npos) << outcome.err;
+  } else {
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("on sm_90,132 (planned without the device), bf16"), std::string::npos) << outcome.out;
+  }
+  EXPECT_EQ(inspect({"--device-info", "sm_90"}).code, 2);
+  EXPECT_EQ(inspect({"--device-info", "sm_90,132", "--device", "cpu"}).code, 2);
+}
+
 TEST_F(Inspect, HintsAtNoPrecisionThatTheDeviceCannotDo) {
   EXPECT_TRUE(json({"--device", "reference"}).at("plan").at("precision_hint").is_null());
 }
