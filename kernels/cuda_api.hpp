@@ -19,6 +19,9 @@ struct KernelHandle {
 /// (cuda_api_runtime.cpp), by the emulator (sim/cuda_api_sim.cpp) or by a fault injector that wraps either. The members
 /// have the runtime's names, arguments and errors.
 struct CudaApi {
+  /// The architectures that the kernels were compiled for, as CMake's CUDA_ARCHITECTURES names them, separated by
+  /// commas ("80-real,90"); empty where every one will do.
+  const char* architectures;
   cudaError_t (*cudaGetDeviceCount)(int*);
   cudaError_t (*cudaSetDevice)(int);
   cudaError_t (*cudaGetDevice)(int*);
@@ -59,10 +62,16 @@ struct CudaApi {
   cudaError_t (*cudaEventElapsedTime)(float*, cudaEvent_t, cudaEvent_t);
 
   cudaError_t (*cudaGraphInstantiate)(cudaGraphExec_t*, cudaGraph_t, unsigned long long);
+  cudaError_t (*cudaGraphUpload)(cudaGraphExec_t, cudaStream_t);
   cudaError_t (*cudaGraphLaunch)(cudaGraphExec_t, cudaStream_t);
+  cudaError_t (*cudaGraphExecMemcpyNodeSetParams1D)(cudaGraphExec_t, cudaGraphNode_t, void* to, const void* from,
+                                                    std::size_t, cudaMemcpyKind);
   cudaError_t (*cudaGraphExecDestroy)(cudaGraphExec_t);
   cudaError_t (*cudaGraphDestroy)(cudaGraph_t);
 
+  /// The node that the stream's last captured call made: cudaStreamGetCaptureInfo, whose form differs between CUDA 12
+  /// and 13. cudaErrorIllegalState where the stream captures nothing, or not behind one node.
+  cudaError_t (*last_captured_node)(cudaStream_t, cudaGraphNode_t*);
   /// cudaFuncSetAttribute and cudaLaunchKernelExC, by handle.
   cudaError_t (*set_max_dynamic_shared_bytes)(const KernelHandle&, int bytes);
   cudaError_t (*launch_kernel)(const cudaLaunchConfig_t&, const KernelHandle&, void** arguments);

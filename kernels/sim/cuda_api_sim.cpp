@@ -278,7 +278,8 @@ const char* error_name(cudaError_t error) {
 // clang-format on
 const char* error_string(cudaError_t error) { return error_name(error); }
 
-constexpr CudaApi table = {get_device_count,
+constexpr CudaApi table = {"",
+                           get_device_count,
                            set_device,
                            get_device,
                            get_device_properties,
@@ -314,9 +315,12 @@ constexpr CudaApi table = {get_device_count,
                            event_query,
                            event_elapsed_time,
                            graph_instantiate,
+                           graph_upload,
                            graph_launch,
+                           graph_exec_set_copy,
                            graph_exec_destroy,
                            graph_destroy,
+                           last_captured_node,
                            set_max_dynamic_shared_bytes,
                            launch_kernel};
 

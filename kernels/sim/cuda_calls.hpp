@@ -63,6 +63,8 @@ cudaError_t allocate_host(void** pointer, std::size_t bytes);
 cudaError_t release_host(void* pointer);
 cudaError_t memory_info(std::size_t* free, std::size_t* total);
 cudaError_t copy_async(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t handle);
+cudaError_t graph_exec_set_copy(cudaGraphExec_t exec, cudaGraphNode_t node, void* to, const void* from,
+                                std::size_t bytes, cudaMemcpyKind kind);
 cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind);
 cudaError_t fill_async(void* to, int value, std::size_t bytes, cudaStream_t handle);
 cudaError_t fill(void* to, int value, std::size_t bytes);
@@ -83,7 +85,9 @@ cudaError_t event_synchronize(cudaEvent_t event);
 cudaError_t event_query(cudaEvent_t event);
 cudaError_t event_elapsed_time(float* milliseconds, cudaEvent_t start, cudaEvent_t end);
 cudaError_t graph_instantiate(cudaGraphExec_t* handle, cudaGraph_t graph, unsigned long long);
+cudaError_t graph_upload(cudaGraphExec_t exec, cudaStream_t handle);
 cudaError_t graph_launch(cudaGraphExec_t exec, cudaStream_t handle);
+cudaError_t last_captured_node(cudaStream_t handle, cudaGraphNode_t* node);
 cudaError_t graph_exec_destroy(cudaGraphExec_t exec);
 cudaError_t graph_destroy(cudaGraph_t graph);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/sim/access.hpp"
@@ -142,8 +143,28 @@ cudaError_t copy_async(void* to, const void* from, std::size_t bytes, cudaMemcpy
     const bool from_pageable = !device_memory().contains(from) && !state.is_pinned(from, bytes);
     if (from_pageable && !stream->capture) return state.enqueue(stream, staged_copy(to, from, bytes));
     const cudaError_t enqueued = state.enqueue(stream, copy_work(to, from, bytes));
+    if (enqueued == cudaSuccess && stream->capture)
+      stream->capture->graph.nodes.back().handle->copy = {device_memory().contains(to), device_memory().contains(from)};
     if (to_pageable && !stream->capture) state.drain(stream);
     return enqueued;
+  });
+}
+
+cudaError_t graph_exec_set_copy(cudaGraphExec_t exec, cudaGraphNode_t node, void* to, const void* from,
+                                std::size_t bytes, cudaMemcpyKind kind) {
+  return on_device([&](Runtime& state, Runtime::Device&) -> cudaError_t {
+    if (state.graph_execs_.count(exec) == 0 || !node || bytes == 0) return cudaErrorInvalidValue;
+    auto& nodes = exec->graph.nodes;
+    const auto found =
+        std::find_if(nodes.begin(), nodes.end(), [&](const auto& own) { return own.handle.get() == node; });
+    if (found == nodes.end()) return cudaErrorInvalidValue;
+    const auto& copy = node->copy;
+    // A node keeps the kinds of memory that it was made with.
+    if (!copy || copy->to_device != device_memory().contains(to) || copy->from_device != device_memory().contains(from))
+      return cudaErrorInvalidValue;
+    if (const cudaError_t error = check_copy(to, from, bytes, kind); error != cudaSuccess) return error;
+    found->run = copy_work(to, from, bytes);  // what is enqueued already has its own copy of the graph
+    return cudaSuccess;
   });
 }
 

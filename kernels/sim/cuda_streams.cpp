@@ -149,10 +149,25 @@ cudaError_t graph_instantiate(cudaGraphExec_t* handle, cudaGraph_t graph, unsign
   });
 }
 
+cudaError_t graph_upload(cudaGraphExec_t exec, cudaStream_t handle) {
+  return on_stream(handle, [&](Runtime& state, cudaStream_t) {
+    return state.graph_execs_.count(exec) == 1 ? cudaSuccess : cudaErrorInvalidValue;
+  });
+}
+
 cudaError_t graph_launch(cudaGraphExec_t exec, cudaStream_t handle) {
   return on_stream(handle, [&](Runtime& state, cudaStream_t stream) -> cudaError_t {
     if (state.graph_execs_.count(exec) == 0) return cudaErrorInvalidValue;
     return state.launch_graph(exec->graph, stream);
+  });
+}
+
+cudaError_t last_captured_node(cudaStream_t handle, cudaGraphNode_t* node) {
+  return on_stream(handle, [&](Runtime&, cudaStream_t stream) -> cudaError_t {
+    if (!node) return cudaErrorInvalidValue;
+    if (!stream->capture || stream->capture->invalid || stream->frontier.size() != 1) return cudaErrorIllegalState;
+    *node = stream->capture->graph.nodes[*stream->frontier.begin()].handle.get();
+    return cudaSuccess;
   });
 }
 

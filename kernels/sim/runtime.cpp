@@ -97,7 +97,8 @@ cudaError_t Runtime::enqueue(cudaStream_t stream, std::function<cudaError_t()> w
   if (stream->capture) {
     Capture& capture = *stream->capture;
     if (capture.invalid) return cudaErrorStreamCaptureInvalidated;
-    capture.graph.nodes.push_back({std::move(work), {stream->frontier.begin(), stream->frontier.end()}});
+    capture.graph.nodes.push_back(
+        {std::move(work), {stream->frontier.begin(), stream->frontier.end()}, std::make_shared<CUgraphNode_st>()});
     stream->frontier = {capture.graph.nodes.size() - 1};
     return cudaSuccess;
   }

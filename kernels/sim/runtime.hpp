@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
@@ -17,10 +18,18 @@
 /// Streams, events and graphs behind the table of CUDA calls.
 
 /// A graph under capture or captured: nodes in the order of capture, each behind those it depends on.
+struct CUgraphNode_st {
+  struct Copy {
+    bool to_device = false, from_device = false;
+  };
+  std::optional<Copy> copy;  ///< of a node that copies
+};
+
 struct CUgraph_st {
   struct Node {
     std::function<cudaError_t()> run;
     std::vector<std::size_t> behind;
+    std::shared_ptr<CUgraphNode_st> handle;  ///< the same in what is instantiated from the graph
   };
   std::vector<Node> nodes;
 };
