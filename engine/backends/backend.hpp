@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "base/support.hpp"
 #include "graph/graph.hpp"
 #include "model/weight_store.hpp"
+#include "resnet_engine/tensor.hpp"
 
 namespace resnet {
 
@@ -70,12 +72,29 @@ class Step {
   virtual std::string detail() const { return {}; }
 };
 
-/// Steps recorded for replay.
+/// A stream of the caller's, on which a run is enqueued instead of the backend's own.
+struct CallerStream {
+  void* handle = nullptr;  ///< cudaStream_t
+};
+
+/// What a run moves and computes, in this order: the input into the arena, the steps, the output out of it.
+struct RunSequence {
+  struct Copy {
+    std::byte* arena = nullptr;
+    std::size_t bytes = 0;
+    MemoryKind memory = MemoryKind::host;  ///< of the other side; host memory is that of Backend::allocate_staging()
+  };
+  std::optional<Copy> input, output;
+  std::vector<Step*> steps;
+};
+
+/// A sequence recorded for replay.
 class Recording {
  public:
   virtual ~Recording() = default;
-  /// Enqueues them all. Part of a run, like Step::run().
-  virtual void run() = 0;
+  /// Enqueues it all as a part of a run, like Step::run(), with these as the copies' other sides (ignored where it has
+  /// none). Addresses other than those of the last run cost a little more.
+  virtual void run(const std::byte* source, std::byte* target) = 0;
 };
 
 /// One entry of a backend's ordered list. Order is priority among equal estimates; the reference entry is last.
@@ -109,9 +128,14 @@ class Backend {
   virtual const Implementation* conversion() const = 0;
   virtual Support supports_precision(Precision precision) const = 0;
   /// Brackets the steps of one run on the calling thread (thread count, stream). Not nested. end_run() returns when
-  /// everything in between is done. @throws Error device_failed
-  virtual void begin_run(int threads) = 0;
+  /// everything in between is done, or, where begin_run() was given a stream, when it is enqueued there; the next run
+  /// waits for it on the device. @throws Error device_failed, unsupported (a stream, on a device without)
+  virtual void begin_run(int threads, const CallerStream* stream) = 0;
   virtual void end_run() = 0;
+  /// Waits for what callers' streams still have of earlier runs. @throws Error device_failed
+  virtual void settle() {}
+  /// Host memory that the device copies to and from without the host's help, or null: none left, or no use for it.
+  virtual std::unique_ptr<DeviceBuffer> allocate_staging(std::size_t) { return nullptr; }
   /// Copies between the device's memory and the host's as part of a run, in order with its steps. The host memory must
   /// stay until end_run().
   virtual void copy_to_device(std::byte* device, const std::byte* host, std::size_t bytes) {
@@ -123,9 +147,12 @@ class Backend {
   virtual void copy_on_device(std::byte* to, const std::byte* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
   /// Whether record() is worth calling.
   virtual bool records() const { return false; }
-  /// Records steps that have run once since they were bound, so that one call enqueues them all. Part of a run in which
-  /// nothing else happens. bind() makes a recording invalid.
-  virtual std::unique_ptr<Recording> record(std::span<const std::unique_ptr<Step>>) { return nullptr; }
+  /// Records a sequence whose steps have run once since they were bound, with these as the copies' other sides. Part of
+  /// a run in which nothing else happens. bind() makes a recording invalid.
+  virtual std::unique_ptr<Recording> record(const RunSequence&, const std::byte* source, std::byte* target) {
+    static_cast<void>(source), static_cast<void>(target);
+    return nullptr;
+  }
   /// Runs the steps as part of a run; microseconds of each, of the device's own clock where it has one.
   virtual std::vector<double> time_steps(std::span<const std::unique_ptr<Step>> steps) {
     std::vector<double> times;

@@ -62,10 +62,15 @@ void place(Plan& plan, const PlanOptions& options) {
   std::vector<std::size_t> workspace_bytes;
   for (const auto& step : plan.steps) workspace_bytes.push_back(step->workspace_bytes());
   BlockPlan blocks = assign_blocks(plan.graph, rules, options, plan.chosen, input, workspace_bytes);
-  // No form of the input is larger than f32. It is converted before step 0, whose output may then take its place.
-  if (options.stage_input) blocks.blocks.push_back({input.bytes(), 0, 0});
+  const std::size_t input_block = blocks.block(0, input);
+  const bool enters_converted = !plan.chosen.empty() && plan.chosen[0].problem.nodes.empty() &&
+                                plan.chosen.size() > 1 && blocks.blocks[input_block].last == 0;
+  // No form of the input is larger than f32: it may come into the place that step 0 reads, where a run begins behind
+  // that step. Else it needs one of its own until step 0, whose output may then take it.
+  const bool extra_block = options.stage_input && !enters_converted;
+  if (extra_block) blocks.blocks.push_back({input.bytes(), 0, 0});
   plan.arena = plan_memory(blocks.blocks);
-  if (options.stage_input) plan.staging = plan.arena.offsets.back();
+  if (options.stage_input) plan.staging = extra_block ? plan.arena.offsets.back() : plan.arena.offsets[input_block];
 
   const auto offsets = [&](const std::vector<std::size_t>& list) {
     std::vector<std::size_t> places;
@@ -80,6 +85,8 @@ void place(Plan& plan, const PlanOptions& options) {
     return Placement{desc, plan.arena.offsets[block], blocks.blocks[block].first, blocks.blocks[block].last};
   };
   plan.input = placement(0, input);
+  plan.entry = enters_converted ? placement(0, plan.chosen[0].problem.output_descs[0]) : plan.input;
+  plan.entry_step = enters_converted ? 1 : 0;
   plan.output = placement(plan.graph.output, rules.external(plan.shapes[static_cast<std::size_t>(plan.graph.output)]));
   for (NodeId value = 0; value < plan.graph.size(); ++value) {
     const auto& forms = blocks.forms[static_cast<std::size_t>(value)];

@@ -97,8 +97,12 @@ struct Plan {
   };
   std::vector<StepMemory> memory;
   MemoryPlan arena;
-  Placement input, output;                    ///< network input (f32 NHWC) and output (f32)
-  std::size_t staging = 0;                    ///< offset of the input as it came, with PlanOptions::stage_input
+  Placement input, output;  ///< network input (f32 NHWC) and output (f32)
+  /// A run may write the input in this form itself and begin at `entry_step`: 1 where step 0 only converts the input,
+  /// else 0 and the same as `input`.
+  Placement entry;
+  std::size_t entry_step = 0;
+  std::size_t staging = 0;  ///< offset of the input as it came, apart from `entry`, with PlanOptions::stage_input
   std::map<std::string, Placement> retained;  ///< by value name; plain NHWC
   /// Source layer without memory of its own -> the first value computed from it that has memory.
   std::map<std::string, std::string> absorbed;

@@ -9,7 +9,10 @@ namespace resnet {
 /// Brackets the steps of one run on a backend.
 class BackendRun {
  public:
-  BackendRun(Backend& backend, int threads) : backend_(&backend) { backend.begin_run(threads); }
+  /// On the backend's own stream, or enqueued on `stream`.
+  BackendRun(Backend& backend, int threads, const CallerStream* stream = nullptr) : backend_(&backend) {
+    backend.begin_run(threads, stream);
+  }
   ~BackendRun() {
     if (backend_ == nullptr) return;
     try {
@@ -20,7 +23,7 @@ class BackendRun {
   }
   BackendRun(const BackendRun&) = delete;
   BackendRun& operator=(const BackendRun&) = delete;
-  /// Waits for the run. @throws Error
+  /// Waits for the run, unless it went to a stream of the caller's. @throws Error
   void finish() { std::exchange(backend_, nullptr)->end_run(); }
 
  private:

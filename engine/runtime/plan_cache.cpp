@@ -1,9 +1,9 @@
 #include "runtime/plan_cache.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
-#include "runtime/backend_run.hpp"
 
 namespace resnet {
 namespace {
@@ -42,20 +42,27 @@ PlanCache::PlanCache(std::shared_ptr<const detail::ModelState> model, std::share
       max_plans_(static_cast<std::size_t>(max_plans)),
       optimised_(optimise(model_->graph(), PassOptions{options_.retain_names})) {}
 
+PlanCache::~PlanCache() {
+  try {
+    backend_->settle();
+  } catch (const Error&) {
+    // The device has given up: nothing of it runs any more.
+  }
+}
+
 ReadyPlan& PlanCache::get(std::int64_t n, std::int64_t h, std::int64_t w) {
   for (auto it = plans_.begin(); it != plans_.end(); ++it) {
     if (it->n == n && it->h == h && it->w == w) {
       plans_.splice(plans_.begin(), plans_, it);
-      if (!plans_.front().recording) record(plans_.front());
       return plans_.front();
     }
   }
   // Nothing changes before the new plan is complete. Where the arena cannot grow, the session is left without plans and
   // makes them anew at its next run.
   ReadyPlan ready = make(n, h, w);
-  reserve(ready.plan->arena.arena_bytes);
-  bind_plan(*ready.plan, arena_->data(), ready.weights);
-  record(ready);
+  backend_->settle();
+  reserve(*ready.plan);
+  bind(ready);
   plans_.push_front(std::move(ready));
   if (plans_.size() > max_plans_) plans_.pop_back();
   return plans_.front();
@@ -67,46 +74,84 @@ ReadyPlan PlanCache::make(std::int64_t n, std::int64_t h, std::int64_t w) {
   ready.h = h;
   ready.w = w;
   ready.plan = make_plan(optimised_, n, h, w, *backend_, options_);
-  ready.weights = model_->weights().get(ready.plan->weights, backend_->allocator(), options_.threads);
+  const Plan& plan = *ready.plan;
+  ready.weights = model_->weights().get(plan.weights, backend_->allocator(), options_.threads);
   for (std::size_t kind = 0; kind < input_kinds.size(); ++kind) {
     ValueDesc from;
-    from.dims = ready.plan->input.desc.dims;
+    from.dims = plan.input.desc.dims;
     std::tie(from.dtype, from.layout) = input_kinds[kind];
-    ready.input_steps[kind] = make_conversion(*backend_, from, ready.plan->input.desc, options_.threads);
+    InputLoad& load = ready.loads[kind];
+    load = {make_conversion(*backend_, from, plan.entry.desc, options_.threads), false, plan.entry, plan.entry_step};
+    if (!load.conversion)
+      load = {make_conversion(*backend_, from, plan.input.desc, options_.threads), false, plan.input, 0};
+    load.plain = from == load.to.desc;
   }
   ValueDesc out;
-  out.dims = ready.plan->output.desc.dims;
-  ready.output_step = make_conversion(*backend_, ready.plan->output.desc, out, options_.threads);
+  out.dims = plan.output.desc.dims;
+  ready.output_step = make_conversion(*backend_, plan.output.desc, out, options_.threads);
   ensure(ready.output_step != nullptr, "the backend copies its output");
   return ready;
 }
 
-void PlanCache::reserve(std::size_t bytes) {
-  if (arena_ && arena_->size() >= bytes) return;
-  arena_.reset();  // the old arena holds nothing between runs; both at once would double the peak
+void PlanCache::reserve(const Plan& plan) {
+  // The old arena holds nothing between runs; both at once would double the peak.
+  const bool arena_moves = !arena_ || arena_->size() < plan.arena.arena_bytes;
+  bool staging_moves = grow(staging_[0], plan.input.desc.bytes());
+  staging_moves = grow(staging_[1], plan.output.desc.bytes()) || staging_moves;
+  if (!arena_moves && !staging_moves) return;
+  for (ReadyPlan& other : plans_) other.replays.clear();
+  if (!arena_moves) return;
+  arena_.reset();
   try {
-    arena_ = backend_->allocator().allocate(bytes);
+    arena_ = backend_->allocator().allocate(plan.arena.arena_bytes);
   } catch (...) {
     plans_.clear();  // their addresses are gone
     throw;
   }
-  for (ReadyPlan& plan : plans_) {
-    plan.recording.reset();
-    bind_plan(*plan.plan, arena_->data(), plan.weights);
+  for (ReadyPlan& other : plans_) bind(other);
+}
+
+bool PlanCache::grow(std::unique_ptr<DeviceBuffer>& staging, std::size_t bytes) {
+  if (backend_->allocator().host_visible() || bytes > max_staging_bytes || staged(staging, bytes)) return false;
+  staging.reset();
+  staging = backend_->allocate_staging(bytes);
+  return true;
+}
+
+void PlanCache::bind(ReadyPlan& ready) {
+  bind_plan(*ready.plan, arena_->data(), ready.weights);
+  if (backend_->allocator().host_visible()) return;  // there it reads the caller's tensor
+  std::byte* const from = arena_->data() + ready.plan->staging;
+  for (InputLoad& load : ready.loads) {
+    std::byte* const to = arena_->data() + load.to.offset;
+    if (load.conversion) load.conversion->bind({std::span(&from, 1), std::span(&to, 1), {}, nullptr});
   }
 }
 
-void PlanCache::record(ReadyPlan& ready) {
-  if (!backend_->records()) return;
-  // The first run loads code and makes what a library keeps per stream; neither may happen while recording.
-  const std::vector<std::byte> input(ready.plan->input.desc.bytes());
-  BackendRun first(*backend_, options_.threads);
-  backend_->copy_to_device(arena_->data() + ready.plan->input.offset, input.data(), input.size());
-  for (const auto& step : ready.plan->steps) step->run();
-  first.finish();
-  BackendRun recording(*backend_, options_.threads);
-  ready.recording = backend_->record(ready.plan->steps);
-  recording.finish();
+Recording* PlanCache::recording(ReadyPlan& plan, const Route& route) {
+  for (ReadyPlan::Replay& replay : plan.replays) {
+    if (replay.route != route) continue;
+    replay.last_use = ++uses_;
+    return replay.recording.get();
+  }
+  return nullptr;
+}
+
+void PlanCache::keep(ReadyPlan& plan, const Route& route, std::unique_ptr<Recording> recording) {
+  std::size_t count = 0;
+  std::vector<ReadyPlan::Replay>* oldest = nullptr;
+  for (ReadyPlan& other : plans_) {
+    if (other.replays.empty()) continue;
+    const auto first = [](std::vector<ReadyPlan::Replay>& replays) {
+      return std::min_element(replays.begin(), replays.end(),
+                              [](const auto& a, const auto& b) { return a.last_use < b.last_use; });
+    };
+    std::iter_swap(other.replays.begin(), first(other.replays));
+    count += other.replays.size();
+    if (!oldest || other.replays.front().last_use < oldest->front().last_use) oldest = &other.replays;
+  }
+  if (count >= max_recordings) oldest->erase(oldest->begin());
+  plan.replays.push_back({route, std::move(recording), ++uses_});
 }
 
 }  // namespace resnet

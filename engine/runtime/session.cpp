@@ -12,6 +12,7 @@
 #include "base/names.hpp"
 #include "runtime/backend_run.hpp"
 #include "runtime/device_choice.hpp"
+#include "runtime/device_run.hpp"
 #include "runtime/plan_cache.hpp"
 #include "runtime/session_plan.hpp"
 
@@ -82,43 +83,48 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
 
   void prepare(std::int64_t n, std::int64_t h, std::int64_t w) {
     const Exclusive exclusive(busy_);
-    ready(n, h, w);
+    ReadyPlan& plan = ready(n, h, w);
+    if (host_visible()) return;
+    const std::int64_t channels = model_->graph().input_dims().c;
+    const Dims& out = plan.plan->output.desc.dims;
+    const std::vector<float> x(static_cast<std::size_t>(n * h * w * channels));
+    std::vector<float> y(static_cast<std::size_t>(out.elements()));
+    run_on_device(*choice_.backend, plans_, plan, threads_, {x.data(), n, h, w, channels},
+                  {y.data(), out.n, out.h, out.w, out.c}, nullptr);
+    ran_ = false;
   }
 
   void run(const ConstTensorView& input, const TensorView& output) {
     const Exclusive exclusive(busy_);
-    check_input(input);
-    ReadyPlan& plan = ready(input.n, input.h, input.w);
-    check_output(output, plan);
-    Step* const load = plan.input_steps[input_kind(input.dtype, input.layout)].get();
-    if (load == nullptr) {
-      fail(ErrorCode::unsupported, "this device does not take that input type and layout", "Session::run, input");
-    }
+    ReadyPlan& plan = checked(input, output);
     const BookedThreads booked(threads_);
     warn_when_oversubscribed(booked.total());
-    BackendRun running(*choice_.backend, threads_);
-    if (choice_.backend->allocator().host_visible()) {
-      move(*load, bytes(input.data), plans_.arena() + plan.plan->input.offset);
+    if (host_visible()) {
+      const InputLoad& load = plan.loads[input_kind(input.dtype, input.layout)];
+      BackendRun running(*choice_.backend, threads_);
+      move(*load.conversion, bytes(input.data), plans_.arena() + load.to.offset);
+      for (std::size_t s = load.first_step; s < plan.plan->steps.size(); ++s) plan.plan->steps[s]->run();
+      move(*plan.output_step, plans_.arena() + plan.plan->output.offset, bytes(output.data));
+      running.finish();
     } else {
-      load_input(input, *load, *plan.plan);
+      run_on_device(*choice_.backend, plans_, plan, threads_, input, output, nullptr);
     }
-    if (plan.recording) {
-      plan.recording->run();
-    } else {
-      for (const auto& step : plan.plan->steps) step->run();
+    ran_ = true;
+  }
+
+  void enqueue(const ConstTensorView& input, const TensorView& output, void* stream) {
+    const Exclusive exclusive(busy_);
+    if (host_visible()) {
+      fail(ErrorCode::unsupported, "the device " + choice_.device + " has no streams", "Session::enqueue",
+           "call run()");
     }
-    std::byte* const result = plans_.arena() + plan.plan->output.offset;
-    if (choice_.backend->allocator().host_visible()) {
-      move(*plan.output_step, result, bytes(output.data));
-    } else {
-      const std::size_t size = plan.plan->output.desc.bytes();
-      if (output.memory == MemoryKind::host) {
-        choice_.backend->copy_to_host(bytes(output.data), result, size);
-      } else {
-        choice_.backend->copy_on_device(bytes(output.data), result, size);
-      }
+    for (const MemoryKind memory : {input.memory, output.memory}) {
+      if (memory == MemoryKind::device) continue;
+      fail(ErrorCode::invalid_argument, "a tensor lies in host memory", "Session::enqueue",
+           "copy it on the stream, or call run()");
     }
-    running.finish();
+    const CallerStream callers{stream};
+    run_on_device(*choice_.backend, plans_, checked(input, output), threads_, input, output, &callers);
     ran_ = true;
   }
 
@@ -133,7 +139,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     ValueDesc plain;
     plain.dims = place.desc.dims;
     std::byte* data = plans_.arena() + place.offset;
-    const bool on_host = choice_.backend->allocator().host_visible();
+    const bool on_host = host_visible();
     if (place.desc != plain || !on_host) {
       AlignedBuffer& copy = copies_[name];
       if (copy.size() < plain.bytes()) copy = AlignedBuffer(plain.bytes());
@@ -225,21 +231,17 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     return options;
   }
 
-  /// Brings the caller's tensor into the device's arena.
-  void load_input(const ConstTensorView& input, Step& conversion, const Plan& plan) {
-    std::byte* const target = plans_.arena() + plan.input.offset;
-    const std::size_t size = static_cast<std::size_t>(input.elements()) * size_of(input.dtype);
-    const bool on_host = input.memory == MemoryKind::host;
-    if (input.dtype == DType::f32 && input.layout == Layout::nhwc) {
-      if (on_host) return choice_.backend->copy_to_device(target, bytes(input.data), size);
-      return choice_.backend->copy_on_device(target, bytes(input.data), size);
+  bool host_visible() const { return choice_.backend->allocator().host_visible(); }
+
+  /// The plan of a run, with tensors that fit it.
+  ReadyPlan& checked(const ConstTensorView& input, const TensorView& output) {
+    check_input(input);
+    ReadyPlan& plan = ready(input.n, input.h, input.w);
+    check_output(output, plan);
+    if (plan.loads[input_kind(input.dtype, input.layout)].conversion == nullptr) {
+      fail(ErrorCode::unsupported, "this device does not take that input type and layout", "Session::run, input");
     }
-    std::byte* source = bytes(input.data);
-    if (on_host) {
-      source = plans_.arena() + plan.staging;
-      choice_.backend->copy_to_device(source, bytes(input.data), size);
-    }
-    move(conversion, source, target);
+    return plan;
   }
 
   static double median(std::vector<double> values) {
@@ -254,7 +256,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
 
   PlanOptions plan_options() const {
     PlanOptions plan = session_plan_options(*model_, options_, *choice_.backend, threads_);
-    plan.stage_input = !choice_.backend->allocator().host_visible();
+    plan.stage_input = !host_visible();
     return plan;
   }
 
@@ -323,7 +325,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   }
 
   void check_host(MemoryKind memory, const char* where) const {
-    if (memory != MemoryKind::host && choice_.backend->allocator().host_visible()) {
+    if (memory != MemoryKind::host && host_visible()) {
       fail(ErrorCode::invalid_argument, "device memory given to a host device", where);
     }
   }
@@ -366,6 +368,9 @@ Session& Session::operator=(Session&&) noexcept = default;
 
 void Session::prepare(std::int64_t n, std::int64_t h, std::int64_t w) { require(impl_).prepare(n, h, w); }
 void Session::run(const ConstTensorView& input, const TensorView& output) { require(impl_).run(input, output); }
+void Session::enqueue(const ConstTensorView& input, const TensorView& output, void* stream) {
+  require(impl_).enqueue(input, output, stream);
+}
 ConstTensorView Session::retained(const std::string& name) const { return require(impl_).retained(name); }
 std::vector<std::string> Session::retained_names() const { return require(impl_).retained_names(); }
 const std::string& Session::device() const { return require(impl_).device(); }

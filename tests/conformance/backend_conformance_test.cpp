@@ -161,7 +161,7 @@ TEST_P(Conformance, LoadsInputsOfBothTypesAndLayouts) {
                  workspace = memory.allocate(step->workspace_bytes());
       std::byte *const in_data = in->data(), *const out_data = out->data();
       step->bind({{&in_data, 1}, {&out_data, 1}, {}, workspace->data()});
-      backend_->begin_run(1);
+      backend_->begin_run(1, nullptr);
       backend_->copy_to_device(in_data, source.data(), from.bytes());
       step->run();
       backend_->copy_to_host(target.data(), out_data, plain.bytes());

@@ -43,7 +43,7 @@ std::vector<float> PlanRunner::run(const std::vector<float>& input) {
   EXPECT_EQ(input.size() * sizeof(float), plan_->input.desc.bytes());
   // NaN in every float type: who reads before writing shows.
   const std::vector<std::byte> nans(plan_->arena.arena_bytes, std::byte{0xFF});
-  backend_.begin_run(threads_);
+  backend_.begin_run(threads_, nullptr);
   backend_.copy_to_device(arena_->data(), nans.data(), nans.size());
   backend_.copy_to_device(arena_->data() + plan_->input.offset, reinterpret_cast<const std::byte*>(input.data()),
                           input.size() * sizeof(float));
@@ -66,7 +66,7 @@ std::vector<float> PlanRunner::read(const Placement& place) const {
   plain.dims = place.desc.dims;
   EXPECT_EQ(to_string(place.desc), to_string(plain)) << "the value cannot be read as plain NHWC f32";
   std::vector<float> values(static_cast<std::size_t>(place.desc.dims.elements()));
-  backend_.begin_run(threads_);
+  backend_.begin_run(threads_, nullptr);
   backend_.copy_to_host(reinterpret_cast<std::byte*>(values.data()), arena_->data() + place.offset,
                         values.size() * sizeof(float));
   backend_.end_run();

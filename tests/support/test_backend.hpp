@@ -33,7 +33,7 @@ class TestBackend final : public Backend {
   std::span<const Implementation* const> implementations() const override { return list_; }
   const Implementation* conversion() const override { return &entries::conversion; }
   Support supports_precision(Precision) const override { return Support::yes(); }
-  void begin_run(int) override {}
+  void begin_run(int, const CallerStream*) override {}
   void end_run() override {}
 
  private:

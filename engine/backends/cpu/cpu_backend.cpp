@@ -70,7 +70,7 @@ class CpuBackend final : public Backend {
   std::span<const Implementation* const> implementations() const override { return list_; }
   const Implementation* conversion() const override { return &reorder; }
   Support supports_precision(Precision precision) const override { return cpu::supports_precision(precision, device_); }
-  void begin_run(int threads) override {
+  void begin_run(int threads, const CallerStream*) override {
     threads_before_ = omp_get_max_threads();
     omp_set_num_threads(threads);
   }

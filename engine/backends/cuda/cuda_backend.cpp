@@ -2,11 +2,13 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "backends/cuda/kernel_entries.hpp"
 #include "backends/cuda/runtime.hpp"
 #include "base/check.hpp"
 #include "base/dtype.hpp"
+#include "kernels/compiled_for.hpp"
 #include "kernels/cuda_api.hpp"
 #include "kernels/kernel.hpp"
 #include "kernels/query_device.hpp"
@@ -60,26 +62,74 @@ class Captured {
   bool ended_ = false;
 };
 
-/// What a call enqueued on a stream, as one launch.
+/// A copy between the arena and a caller, from either side.
+cudaError_t enqueue_copy(std::byte* to, const std::byte* from, std::size_t bytes, cudaMemcpyKind kind) {
+  return cuda_api().cudaMemcpyAsync(to, from, bytes, kind, run_target->stream);
+}
+
+/// A sequence as one launch.
 class CudaGraph final : public Recording {
  public:
-  template <class Enqueue>
-  CudaGraph(int device, cudaStream_t stream, const Enqueue& enqueue) : device_(device), stream_(stream) {
+  CudaGraph(int device, const RunSequence& sequence, const std::byte* source, std::byte* target) : device_(device) {
     const CudaApi& api = cuda_api();
+    const cudaStream_t stream = run_target->stream;
     // Only this thread's calls are captured; what other threads allocate meanwhile is theirs.
     check(api.cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capturing a CUDA graph", device);
     Captured captured(stream);
-    enqueue();
+    if (sequence.input) {
+      const bool from_host = sequence.input->memory == MemoryKind::host;
+      in_ = capture_copy(sequence.input->arena, source, sequence.input->bytes,
+                         from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice);
+    }
+    for (Step* const step : sequence.steps) step->run();
+    if (sequence.output) {
+      const bool to_host = sequence.output->memory == MemoryKind::host;
+      out_ = capture_copy(target, sequence.output->arena, sequence.output->bytes,
+                          to_host ? cudaMemcpyDeviceToHost : cudaMemcpyDeviceToDevice);
+    }
     check(captured.end(), "capturing a CUDA graph", device);
     check(api.cudaGraphInstantiate(&executable_, captured.graph(), 0), "instantiating a CUDA graph", device);
+    const cudaError_t uploaded = api.cudaGraphUpload(executable_, stream);
+    if (uploaded != cudaSuccess) destroy();
+    check(uploaded, "bringing a CUDA graph to the device", device);
   }
-  ~CudaGraph() override { static_cast<void>(cuda_api().cudaGraphExecDestroy(executable_)); }
-  void run() override { check(cuda_api().cudaGraphLaunch(executable_, stream_), "launching the network", device_); }
+  ~CudaGraph() override { destroy(); }
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
+
+  void run(const std::byte* source, std::byte* target) override {
+    if (in_.node && source != in_.from) set_copy(in_, in_.to, source);
+    if (out_.node && target != out_.to) set_copy(out_, target, out_.from);
+    check(cuda_api().cudaGraphLaunch(executable_, run_target->stream), "launching the network", device_);
+  }
 
  private:
+  struct Copy {
+    cudaGraphNode_t node = nullptr;
+    std::byte* to = nullptr;
+    const std::byte* from = nullptr;
+    std::size_t bytes = 0;
+    cudaMemcpyKind kind = cudaMemcpyDefault;
+  };
+
+  Copy capture_copy(std::byte* to, const std::byte* from, std::size_t bytes, cudaMemcpyKind kind) const {
+    Copy copy{nullptr, to, from, bytes, kind};
+    check(enqueue_copy(to, from, bytes, kind), "capturing a copy", device_);
+    check(cuda_api().last_captured_node(run_target->stream, &copy.node), "capturing a copy", device_);
+    return copy;
+  }
+  void set_copy(Copy& copy, std::byte* to, const std::byte* from) const {
+    check(cuda_api().cudaGraphExecMemcpyNodeSetParams1D(executable_, copy.node, to, from, copy.bytes, copy.kind),
+          "giving the network another tensor", device_);
+    copy.to = to, copy.from = from;
+  }
+  void destroy() {
+    if (same_process()) static_cast<void>(cuda_api().cudaGraphExecDestroy(executable_));
+  }
+
   int device_;
-  cudaStream_t stream_;
   cudaGraphExec_t executable_ = nullptr;
+  Copy in_, out_;
 };
 
 /// Weights are packed by the host.
@@ -94,12 +144,13 @@ class CudaBackend final : public Backend {
       : device_(with_host_cores(device)),
         allocator_(device.index),
         stream_(device.index),
+        enqueued_(device.index, cudaEventDisableTiming),
         semaphores_(allocator_.allocate(kernels::semaphore_count * sizeof(std::uint32_t))) {
     const DeviceScope scope(device_.index);
     check(cuda_api().cudaMemsetAsync(semaphores_->data(), 0, semaphores_->size(), stream_.get()),
           "clearing the semaphores", device_.index);
     check(cuda_api().cudaStreamSynchronize(stream_.get()), "waiting for the device", device_.index);
-    target_ = {stream_.get(), reinterpret_cast<std::uint32_t*>(semaphores_->data())};
+    target_.semaphores = reinterpret_cast<std::uint32_t*>(semaphores_->data());
   }
 
   std::string_view name() const override { return "cuda"; }
@@ -112,33 +163,55 @@ class CudaBackend final : public Backend {
     return cuda_supports_precision(device_, device_text(device_.index), precision);
   }
 
-  void begin_run(int) override {
+  void begin_run(int, const CallerStream* callers) override {
     scope_.emplace(device_.index);
+    try {
+      target_.callers = callers != nullptr;
+      target_.stream = callers ? static_cast<cudaStream_t>(callers->handle) : stream_.get();
+      if (callers) refuse_capture(target_.stream);
+      // The arena is one: what another stream still does in it comes first.
+      if (busy_stream_ && *busy_stream_ != target_.stream)
+        check(cuda_api().cudaStreamWaitEvent(target_.stream, enqueued_.get(), 0), "waiting for another stream",
+              device_.index);
+    } catch (...) {
+      scope_.reset();
+      throw;
+    }
     run_target = &target_;
   }
   void end_run() override {
     run_target = nullptr;
-    const cudaError_t error = cuda_api().cudaStreamSynchronize(stream_.get());
+    cudaError_t error = cudaSuccess;
+    if (target_.callers) {
+      busy_stream_ = target_.stream;
+      error = cuda_api().cudaEventRecord(enqueued_.get(), target_.stream);
+    } else {
+      error = cuda_api().cudaStreamSynchronize(stream_.get());
+      busy_stream_.reset();
+    }
     scope_.reset();
     check(error, "running the network", device_.index);
   }
+  void settle() override {
+    if (!std::exchange(busy_stream_, std::nullopt)) return;
+    const DeviceScope scope(device_.index);
+    enqueued_.wait();
+  }
   void copy_to_device(std::byte* device, const std::byte* host, std::size_t bytes) override {
-    check(cuda_api().cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_.get()), "copying the input",
-          device_.index);
+    check(enqueue_copy(device, host, bytes, cudaMemcpyHostToDevice), "copying the input", device_.index);
   }
   void copy_to_host(std::byte* host, const std::byte* device, std::size_t bytes) override {
-    check(cuda_api().cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_.get()), "copying the output",
-          device_.index);
+    check(enqueue_copy(host, device, bytes, cudaMemcpyDeviceToHost), "copying the output", device_.index);
   }
   void copy_on_device(std::byte* to, const std::byte* from, std::size_t bytes) override {
-    check(cuda_api().cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_.get()), "copying on the device",
-          device_.index);
+    check(enqueue_copy(to, from, bytes, cudaMemcpyDeviceToDevice), "copying on the device", device_.index);
+  }
+  std::unique_ptr<DeviceBuffer> allocate_staging(std::size_t bytes) override {
+    return allocate_pinned(device_.index, bytes);
   }
   bool records() const override { return true; }
-  std::unique_ptr<Recording> record(std::span<const std::unique_ptr<Step>> steps) override {
-    return std::make_unique<CudaGraph>(device_.index, stream_.get(), [&] {
-      for (const auto& step : steps) step->run();
-    });
+  std::unique_ptr<Recording> record(const RunSequence& sequence, const std::byte* source, std::byte* target) override {
+    return std::make_unique<CudaGraph>(device_.index, sequence, source, target);
   }
   std::vector<double> time_steps(std::span<const std::unique_ptr<Step>> steps) override {
     std::vector<Event> events;
@@ -155,18 +228,33 @@ class CudaBackend final : public Backend {
   }
 
  private:
+  void refuse_capture(cudaStream_t stream) const {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    check(cuda_api().cudaStreamIsCapturing(stream, &status), "asking for the state of the caller's stream",
+          device_.index);
+    if (status == cudaStreamCaptureStatusNone) return;
+    fail(ErrorCode::invalid_argument, "the stream is being captured", device_text(device_.index),
+         "enqueue the network outside of the capture: it is a graph of its own");
+  }
+
   DeviceInfo device_;
   CudaAllocator allocator_;
   Stream stream_;
+  Event enqueued_;
   std::unique_ptr<DeviceBuffer> semaphores_;
-  RunTarget target_;
-  std::optional<DeviceScope> scope_;  ///< of a run
+  struct Target : RunTarget {
+    bool callers = false;
+  };
+  Target target_;
+  std::optional<DeviceScope> scope_;         ///< of a run
+  std::optional<cudaStream_t> busy_stream_;  ///< of a caller, with work of ours up to `enqueued_`
 };
 
 }  // namespace
 }  // namespace cuda
 
 Support cuda_backend_available(int index) {
+  if (Support process = cuda::same_process(); !process) return process;
   int count = 0;
   if (const cudaError_t error = cuda_api().cudaGetDeviceCount(&count); error != cudaSuccess)
     return cuda::no_devices(error);
@@ -182,10 +270,11 @@ Support cuda_backend_available(int index) {
     return Support::no(info.name + " is sm_" + std::to_string(info.sm) + "; the kernels need sm_" +
                        std::to_string(oldest) + " (Turing) or newer");
   }
-  return Support::yes();
+  return kernels::compiled_for(cuda_api().architectures, info.sm);
 }
 
 std::vector<DeviceInfo> cuda_backend_devices() {
+  if (!cuda::same_process()) return {};
   const CudaApi& api = cuda_api();
   int count = 0, driver = 0, runtime = 0;
   if (api.cudaGetDeviceCount(&count) != cudaSuccess) count = 0;

@@ -31,7 +31,7 @@ class Planner final : public Backend {
   Support supports_precision(Precision precision) const override {
     return cuda_supports_precision(device_, "the GPU", precision);
   }
-  void begin_run(int) override { refuse(); }
+  void begin_run(int, const CallerStream*) override { refuse(); }
   void end_run() override { refuse(); }
 
  private:

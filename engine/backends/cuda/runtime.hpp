@@ -7,12 +7,16 @@
 #include <utility>
 
 #include "base/device_memory.hpp"
+#include "base/support.hpp"
 
 /// CUDA calls with the engine's errors.
 namespace resnet::cuda {
 
 /// "cuda:0"
 std::string device_text(int device);
+
+/// CUDA does not survive a fork. Whether this process is the first one that asked, and why not.
+Support same_process();
 
 /// Nothing for cudaSuccess. `doing` completes "... failed": "copying the input".
 /// @throws Error out_of_memory, device_failed; both name the device
@@ -21,7 +25,7 @@ void check(cudaError_t error, std::string_view doing, int device);
 /// Makes a device the current one of the calling thread, and the one before it again at the end.
 class DeviceScope {
  public:
-  /// @throws Error device_failed
+  /// @throws Error device_failed, also in a process that was forked from one that used CUDA
   explicit DeviceScope(int device);
   ~DeviceScope();
   DeviceScope(const DeviceScope&) = delete;
@@ -45,6 +49,9 @@ class CudaAllocator final : public DeviceAllocator {
   int device_;
 };
 
+/// Host memory that the device reads and writes by itself; null where there is none left.
+std::unique_ptr<DeviceBuffer> allocate_pinned(int device, std::size_t bytes);
+
 /// A stream of one device that does not wait for the legacy stream.
 class Stream {
  public:
@@ -59,13 +66,14 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-/// A timestamp on a stream.
+/// A point on a stream; with the default flags, a timestamp.
 class Event {
  public:
   /// @throws Error
-  explicit Event(int device);
+  explicit Event(int device, unsigned flags = cudaEventDefault);
   ~Event();
   Event(Event&& other) noexcept : device_(other.device_), event_(std::exchange(other.event_, nullptr)) {}
+  cudaEvent_t get() const noexcept { return event_; }
   void record(cudaStream_t stream);
   void wait();
   /// Microseconds from this event to a later one; both are over.

@@ -28,7 +28,7 @@ class ReferenceBackend final : public Backend {
     if (precision == Precision::fp32) return Support::yes();
     return Support::no("the reference loops compute in fp32, not in " + std::string(to_string(precision)));
   }
-  void begin_run(int) override {}
+  void begin_run(int, const CallerStream*) override {}
   void end_run() override {}
 
  private:

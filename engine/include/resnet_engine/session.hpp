@@ -51,7 +51,8 @@ class RESNET_ENGINE_API Session {
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
-  /// Makes the plan for this input size ahead of the first run.
+  /// Makes the plan for this input size ahead of the first run. On a GPU the network runs once, and what later runs
+  /// with host tensors of float32 NHWC replay is recorded.
   void prepare(std::int64_t n, std::int64_t h, std::int64_t w);
 
   /// Runs the network on `input` (float32, or uint8 taken as 0..255; NHWC or NCHW; N x H x W x C) and writes the final
@@ -61,6 +62,13 @@ class RESNET_ENGINE_API Session {
   /// @throws Error invalid_argument on wrong shapes or types, busy, bad_geometry when the layers refuse the size,
   ///         device_failed with CUDA's own error; after one that is sticky, every later run of the process fails too
   void run(const ConstTensorView& input, const TensorView& output);
+
+  /// On a GPU: run() on a stream of the caller's, a cudaStream_t of that GPU (null is the legacy default stream).
+  /// Returns when the work is enqueued; both tensors lie in that GPU's memory and stay until the stream is past it. The
+  /// next call of this Session waits for it on the device, whatever its stream. The first call for a size and kind of
+  /// tensors makes the plan and waits. Not while the stream is being captured.
+  /// @throws Error as run(); invalid_argument for a host tensor or a stream under capture, unsupported on other devices
+  void enqueue(const ConstTensorView& input, const TensorView& output, void* stream);
 
   /// A value kept by SessionOptions::retain from the last run: float32, NHWC, host memory. Valid until the next call.
   /// @throws Error invalid_argument with the nearest retained name

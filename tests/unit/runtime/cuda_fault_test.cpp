@@ -4,79 +4,15 @@
 #include <functional>
 #include <set>
 
-#include "kernels/cuda_api.hpp"
 #include "kernels/sim/emulator.hpp"
 #include "resnet_engine/device.hpp"
 #include "resnet_engine/session.hpp"
+#include "support/cuda_injector.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/tiny_model.hpp"
 
 namespace resnet {
 namespace {
-
-/// Wraps the emulator's table: call number `at` (from 0) returns `error`, and all later ones too where it is sticky.
-struct Injector {
-  static inline int calls = 0, at = -1;
-  static inline cudaError_t error = cudaSuccess;
-  static inline bool sticky = false, only_allocations = false, fired = false;
-
-  static bool fires(bool allocates) {
-    if (only_allocations && !allocates) return false;
-    const int call = calls++;
-    if (at < 0 || call < at || (call > at && !sticky)) return false;
-    return fired = true;
-  }
-
-  template <auto member, bool releases, bool allocates>
-  struct Call;
-  template <class... Arguments, cudaError_t (*CudaApi::*member)(Arguments...), bool releases, bool allocates>
-  struct Call<member, releases, allocates> {
-    static cudaError_t run(Arguments... arguments) {
-      if (!fires(allocates)) return (built_in_cuda_api().*member)(arguments...);
-      // Nobody can release a thing twice or end a capture again: it happens although the call says that it failed.
-      if (releases) static_cast<void>((built_in_cuda_api().*member)(arguments...));
-      return error;
-    }
-  };
-
-  Injector() : api_(built_in_cuda_api()) {
-    calls = 0, at = -1, error = cudaSuccess, sticky = only_allocations = fired = false;
-    wrap<&CudaApi::cudaGetDeviceCount>();
-    wrap<&CudaApi::cudaSetDevice>();
-    wrap<&CudaApi::cudaGetDevice>();
-    wrap<&CudaApi::cudaGetDeviceProperties>();
-    wrap<&CudaApi::cudaDeviceGetAttribute>();
-    wrap<&CudaApi::cudaMalloc, false, true>();
-    wrap<&CudaApi::cudaFree, true>();
-    wrap<&CudaApi::cudaMemcpy>();
-    wrap<&CudaApi::cudaMemcpyAsync>();
-    wrap<&CudaApi::cudaMemsetAsync>();
-    wrap<&CudaApi::cudaStreamCreateWithFlags>();
-    wrap<&CudaApi::cudaStreamDestroy, true>();
-    wrap<&CudaApi::cudaStreamSynchronize>();
-    wrap<&CudaApi::cudaStreamBeginCapture>();
-    wrap<&CudaApi::cudaStreamEndCapture, true>();
-    wrap<&CudaApi::cudaGraphInstantiate>();
-    wrap<&CudaApi::cudaGraphLaunch>();
-    wrap<&CudaApi::cudaGraphExecDestroy, true>();
-    wrap<&CudaApi::cudaGraphDestroy, true>();
-    wrap<&CudaApi::set_max_dynamic_shared_bytes>();
-    wrap<&CudaApi::launch_kernel>();
-    replace_cuda_api(&api_);
-  }
-  ~Injector() { replace_cuda_api(nullptr); }
-  Injector(const Injector&) = delete;
-  Injector& operator=(const Injector&) = delete;
-
-  CudaApi& api() { return api_; }
-
- private:
-  template <auto member, bool releases = false, bool allocates = false>
-  void wrap() {
-    api_.*member = Call<member, releases, allocates>::run;
-  }
-  CudaApi api_;
-};
 
 class CudaFaults : public testing::Test {
  protected:
@@ -133,7 +69,7 @@ TEST_F(CudaFaults, EveryCallInTurn) {
     for (int at = 0;; ++at) {
       SCOPED_TRACE("call " + std::to_string(at) + (sticky ? " and all later ones" : ""));
       {
-        Injector injector;
+        test::CudaInjector injector;
         const Model model = Model::load(path_);
         injector.at = at, injector.error = cudaErrorIllegalAddress, injector.sticky = sticky;
         const std::string text =
@@ -143,7 +79,7 @@ TEST_F(CudaFaults, EveryCallInTurn) {
           ++failures;
           EXPECT_NE(text.find("cuda:0"), std::string::npos) << text;
         }
-        const bool reached = Injector::fired;
+        const bool reached = test::CudaInjector::fired;
         injector.at = -1;
         // A context that CUDA did not give up serves the next session.
         EXPECT_EQ(open_and_work(model), expected);
@@ -162,17 +98,17 @@ TEST_F(CudaFaults, OutOfMemoryAtEveryAllocationHarmsNoOtherSession) {
   int failures = 0;
   for (int at = 0;; ++at) {
     SCOPED_TRACE("allocation " + std::to_string(at));
-    Injector injector;
+    test::CudaInjector injector;
     injector.only_allocations = true, injector.at = at, injector.error = cudaErrorMemoryAllocation;
     const std::string text =
         failure([&] { EXPECT_EQ(open_and_work(Model::load(path_)), expected); }, {ErrorCode::out_of_memory});
-    EXPECT_EQ(text.empty(), !Injector::fired);
+    EXPECT_EQ(text.empty(), !test::CudaInjector::fired);
     if (!text.empty()) {
       ++failures;
       EXPECT_NE(text.find("MiB of device memory"), std::string::npos) << text;
     }
     EXPECT_EQ(work(other), expected);
-    if (!Injector::fired) break;
+    if (!test::CudaInjector::fired) break;
   }
   EXPECT_GE(failures, 4);
 }
@@ -189,7 +125,7 @@ TEST_F(CudaFaults, ASessionOutlivesAnArenaThatCannotGrow) {
   };
   const auto expected = run(1);
   {
-    Injector injector;
+    test::CudaInjector injector;
     injector.only_allocations = true, injector.at = 0, injector.error = cudaErrorMemoryAllocation;
     EXPECT_NE(failure([&] { run(64); }, {ErrorCode::out_of_memory}), "");
   }
@@ -204,12 +140,12 @@ TEST_F(CudaFaults, SaysWhyThereIsNoDevice) {
   };
   EXPECT_NE(why("cuda:1").find("there is no device 1: this process sees 1 GPU"), std::string::npos) << why("cuda:1");
   {
-    Injector injector;
+    test::CudaInjector injector;
     injector.at = 0, injector.sticky = true, injector.error = cudaErrorNoDevice;
     EXPECT_NE(why("cuda").find("CUDA_VISIBLE_DEVICES"), std::string::npos) << why("cuda");
   }
   {
-    Injector injector;
+    test::CudaInjector injector;
     injector.at = 0, injector.sticky = true, injector.error = cudaErrorInsufficientDriver;
     injector.api().cudaDriverGetVersion = [](int* version) {
       *version = 0;
@@ -230,7 +166,7 @@ TEST_F(CudaFaults, SaysWhyThereIsNoDevice) {
             std::string::npos)
       << list_devices().front().detail;
   {
-    Injector injector;
+    test::CudaInjector injector;
     injector.at = 0, injector.sticky = true, injector.error = cudaErrorNoDevice;
     EXPECT_EQ(list_devices().front().name, "cuda");
     EXPECT_FALSE(list_devices().front().available);
