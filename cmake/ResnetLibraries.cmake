@@ -106,6 +106,27 @@ else()
   resnet_found("CUDA" "" "switched off (-DRESNET_CUDA=ON or the preset cuda)")
 endif()
 
+# Headers only: cuDNN itself is opened at run time where it is installed.
+option(RESNET_CUDNN "Convolutions through cuDNN, on if its headers and cudnn-frontend's are found" ON)
+set(frontend_cache "${PROJECT_SOURCE_DIR}/.venv-cuda/cudnn-frontend/include")  # scripts/lib/cuda_toolkit.sh
+set(cuda_headers /usr/local/cuda/include ${CUDAToolkit_INCLUDE_DIRS})
+find_path(RESNET_CUDNN_INCLUDE cudnn.h HINTS ${cuda_headers})
+find_path(RESNET_CUDNN_FRONTEND_INCLUDE cudnn_frontend.h HINTS "${frontend_cache}")
+find_path(RESNET_CUDA_INCLUDE cuda_runtime_api.h HINTS ${cuda_headers})
+if(RESNET_CUDNN AND RESNET_CUDNN_INCLUDE AND RESNET_CUDNN_FRONTEND_INCLUDE AND RESNET_CUDA_INCLUDE)
+  file(READ "${RESNET_CUDNN_FRONTEND_INCLUDE}/cudnn_frontend_version.h" frontend_version)
+  string(REGEX REPLACE ".*FRONTEND_MAJOR_VERSION ([0-9]+).*FRONTEND_MINOR_VERSION ([0-9]+).*" "\\1.\\2" frontend_version
+         "${frontend_version}")
+  if(frontend_version VERSION_GREATER_EQUAL 1.32)
+    set(RESNET_HAVE_CUDNN ON)
+  endif()
+endif()
+if(RESNET_HAVE_CUDNN)
+  resnet_found("cuDNN headers" "${RESNET_CUDNN_INCLUDE}, cudnn-frontend ${frontend_version}" "")
+else()
+  resnet_found("cuDNN headers" "" "no convolutions through cuDNN (they need cudnn.h and the headers of the wheel nvidia-cudnn-frontend 1.32)")
+endif()
+
 if(RESNET_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -94,6 +94,7 @@ python_stage() {
 }
 [ "$mode" = fast ] || stage python python_stage
 
+[ "$install" = 0 ] || stage cudnn-headers fetch_cudnn_frontend
 stage build configure_and_build release build --
 case $mode in
   fast) stage release run_ctest build -LE 'slow|long' ; finish 0 ;;

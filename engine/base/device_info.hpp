@@ -7,6 +7,12 @@ namespace resnet {
 
 enum class DeviceKind { cpu, cuda };
 
+/// A library that a backend loads at run time where it is installed.
+struct LibraryInfo {
+  int version = 0;      ///< as the library reports it (91900 for 9.19.0); 0 = not there
+  std::string missing;  ///< why it is not there, and the next step
+};
+
 /// What selection may know of a device. A plain value: tests plan for machines that they do not run on.
 struct DeviceInfo {
   DeviceKind kind = DeviceKind::cpu;
@@ -23,6 +29,8 @@ struct DeviceInfo {
   std::size_t shared_bytes_per_block = 0;
   double memory_gb_per_s = 0;
   std::string software;  ///< "driver for CUDA 13.0, runtime 13.0"
+  LibraryInfo cudnn, cublaslt;
+  std::string cudnn_no_compiler;  ///< why cuDNN cannot use engines that it compiles at run time; empty when it can
 };
 
 /// This machine's CPU: model, physical cores within the affinity mask, instruction sets.

@@ -20,3 +20,25 @@ find_cuda_toolkit() {
   # nvcc and CMake look for lib64.
   ln -sfn lib "$cuda_root/lib64"
 }
+
+# fetch_cudnn_frontend: puts the headers of cudnn-requirements.txt (a wheel of 12 MB) into .venv-cuda/cudnn-frontend, where
+# CMake looks for them. Does nothing when they are there, or where cuDNN's own headers are not installed.
+fetch_cudnn_frontend() {
+  local target=.venv-cuda/cudnn-frontend header found=
+  for header in /usr/local/cuda/include/cudnn.h /usr/local/include/cudnn.h /usr/include/cudnn.h /usr/include/*/cudnn.h; do
+    [ ! -e "$header" ] || found=$header
+  done
+  if [ -z "$found" ]; then
+    echo "cudnn.h is not installed: this build gets no cuDNN convolutions"
+    return 0
+  fi
+  ! cmp -s scripts/cudnn-requirements.txt "$target/requirements.txt" || return 0
+  rm -rf "$target"
+  local pip=.venv/bin/pip  # of the Python tests
+  if [ ! -x "$pip" ]; then
+    pip=.venv-cuda/bin/pip
+    [ -x "$pip" ] || python3 -m venv .venv-cuda || return 1
+  fi
+  "$pip" install -q --no-deps --target "$target" -r scripts/cudnn-requirements.txt || return 1
+  cp scripts/cudnn-requirements.txt "$target/requirements.txt"
+}

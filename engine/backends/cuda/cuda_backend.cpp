@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/cuda/kernel_entries.hpp"
+#include "backends/cuda/libraries.hpp"
 #include "backends/cuda/runtime.hpp"
 #include "base/check.hpp"
 #include "base/dtype.hpp"
@@ -132,16 +133,17 @@ class CudaGraph final : public Recording {
   Copy in_, out_;
 };
 
-/// Weights are packed by the host.
-DeviceInfo with_host_cores(DeviceInfo device) {
+/// Weights are packed by the host; libraries are loaded by the process.
+DeviceInfo with_process_facts(DeviceInfo device) {
   device.cores = detect_cpu().cores;
+  describe_libraries(device);
   return device;
 }
 
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(const DeviceInfo& device)
-      : device_(with_host_cores(device)),
+      : device_(with_process_facts(device)),
         allocator_(device.index),
         stream_(device.index),
         enqueued_(device.index, cudaEventDisableTiming),
@@ -284,7 +286,9 @@ std::vector<DeviceInfo> cuda_backend_devices() {
   for (int index = 0; index < count; ++index) {
     DeviceInfo info;
     if (kernels::query_device(index, info) != cudaSuccess) continue;
-    info.software = "driver for CUDA " + cuda::version_text(driver) + ", runtime " + cuda::version_text(runtime);
+    cuda::describe_libraries(info);
+    info.software = "driver for CUDA " + cuda::version_text(driver) + ", runtime " + cuda::version_text(runtime) +
+                    ", " + cuda::libraries_text(info);
     devices.push_back(info);
   }
   static_cast<void>(api.cudaGetLastError());
