@@ -4,8 +4,10 @@
 #include <string>
 #include <utility>
 
+#include "backends/cuda/cuda_entries.hpp"
 #include "backends/cuda/kernel_entries.hpp"
 #include "backends/cuda/libraries.hpp"
+#include "backends/cuda/library_session.hpp"
 #include "backends/cuda/runtime.hpp"
 #include "base/check.hpp"
 #include "base/dtype.hpp"
@@ -158,7 +160,7 @@ class CudaBackend final : public Backend {
   std::string_view name() const override { return "cuda"; }
   const DeviceInfo& device() const override { return device_; }
   DeviceAllocator& allocator() override { return allocator_; }
-  std::span<const Implementation* const> implementations() const override { return kernel_entries(); }
+  std::span<const Implementation* const> implementations() const override { return cuda_entries(); }
   const Implementation* conversion() const override { return &cuda::conversion; }
 
   Support supports_precision(Precision precision) const override {
@@ -250,6 +252,7 @@ class CudaBackend final : public Backend {
   Target target_;
   std::optional<DeviceScope> scope_;         ///< of a run
   std::optional<cudaStream_t> busy_stream_;  ///< of a caller, with work of ours up to `enqueued_`
+  LibrarySession libraries_{*this};
 };
 
 }  // namespace

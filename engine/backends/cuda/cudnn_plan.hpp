@@ -91,6 +91,8 @@ class CudnnHandle {
   CudnnHandle(const CudnnHandle&) = delete;
   CudnnHandle& operator=(const CudnnHandle&) = delete;
   void* get() const noexcept { return handle_; }
+  /// Forgets the handle without destroying it: in a forked process it is not ours.
+  void abandon() noexcept { handle_ = nullptr; }
   /// `stream` is a cudaStream_t. Does nothing when it is the handle's already. @throws Error device_failed
   void set_stream(void* stream);
 

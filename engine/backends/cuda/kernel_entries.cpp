@@ -28,7 +28,8 @@ void for_layers(Problem& problem, const Use& use) {
   if (auto* dense = std::get_if<DenseProblem>(&problem)) use(*dense);
 }
 
-/// The kernel problem of a step with one node.
+}  // namespace
+
 Problem kernel_problem(const StepProblem& problem) {
   const Node& node = problem.node();
   const NodeShapes shapes(*problem.graph, problem.nodes[0], *problem.shapes);
@@ -38,20 +39,19 @@ Problem kernel_problem(const StepProblem& problem) {
   return own;
 }
 
-/// Index into StepProblem::inputs of the node's input number `input`.
 std::size_t operand(const StepProblem& problem, std::size_t input) {
   const auto found = std::find(problem.inputs.begin(), problem.inputs.end(), problem.node().inputs[input]);
   return static_cast<std::size_t>(found - problem.inputs.begin());
 }
 
-/// Values in the type of the precision; the output in the network's own, f32, where the kernel can change types.
-StepDescs descs(const StepProblem& problem, const DeviceInfo&) {
-  const auto plain = [](const ValueDesc& from, DType dtype) {
-    ValueDesc desc;
-    desc.dims = from.dims;
-    desc.dtype = dtype;
-    return desc;
-  };
+ValueDesc plain_desc(const ValueDesc& from, DType dtype) {
+  ValueDesc desc;
+  desc.dims = from.dims;
+  desc.dtype = dtype;
+  return desc;
+}
+
+StepDescs kernel_descs(const StepProblem& problem, const DeviceInfo&) {
   const DType in = value_dtype(problem.precision);
   const Node& node = problem.node();
   const bool residual = node.epilogue.residual;
@@ -59,11 +59,13 @@ StepDescs descs(const StepProblem& problem, const DeviceInfo&) {
       can_change_type(*node.op) && !(residual && operand(problem, 0) == operand(problem, node.inputs.size() - 1));
   const DType out = changes_type && problem.output_descs[0].dtype == DType::f32 ? DType::f32 : in;
   StepDescs wanted;
-  for (const ValueDesc& desc : problem.input_descs) wanted.inputs.push_back(plain(desc, in));
+  for (const ValueDesc& desc : problem.input_descs) wanted.inputs.push_back(plain_desc(desc, in));
   if (residual) wanted.inputs[operand(problem, node.inputs.size() - 1)].dtype = out;
-  wanted.outputs = {plain(problem.output_descs[0], out)};
+  wanted.outputs = {plain_desc(problem.output_descs[0], out)};
   return wanted;
 }
+
+namespace {
 
 std::string shape_text(const TensorShape& shape) {
   std::string text;
@@ -170,7 +172,7 @@ struct Entry {
   /// Asked before descs(), with the problem's own descriptors.
   static Support supports(const StepProblem& problem, const DeviceInfo& device) {
     StepProblem wanted = problem;
-    StepDescs chosen = descs(problem, device);
+    StepDescs chosen = kernel_descs(problem, device);
     wanted.input_descs = std::move(chosen.inputs);
     wanted.output_descs = std::move(chosen.outputs);
     return kernel().supports(kernel_problem(wanted), device);
@@ -184,7 +186,7 @@ struct Entry {
   static std::unique_ptr<Step> prepare(const StepProblem& problem, const DeviceInfo& device) {
     return std::make_unique<KernelStep>(kernel(), problem, device);
   }
-  static Implementation make() { return {kernel().name, match, supports, estimate_us, descs, nullptr, prepare}; }
+  static Implementation make() { return {kernel().name, match, supports, estimate_us, kernel_descs, nullptr, prepare}; }
 };
 
 constexpr std::size_t most_kernels = 64;

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "backends/backend.hpp"
+#include "kernels/kernel.hpp"
 
 namespace resnet::cuda {
 
@@ -15,6 +16,15 @@ struct RunTarget {
   std::uint32_t* semaphores = nullptr;  ///< kernels::semaphore_count zeros
 };
 extern thread_local const RunTarget* run_target;
+
+/// The kernel problem of a step with one node.
+kernels::Problem kernel_problem(const StepProblem& problem);
+/// Index into StepProblem::inputs of the node's input number `input`.
+std::size_t operand(const StepProblem& problem, std::size_t input);
+/// Plain NHWC of that type.
+ValueDesc plain_desc(const ValueDesc& from, DType dtype);
+/// Values in the type of the precision; the output in the network's own, f32, where the kernel can change types.
+StepDescs kernel_descs(const StepProblem& problem, const DeviceInfo& device);
 
 /// One entry per line of the kernels' catalog, in its order.
 std::span<const Implementation* const> kernel_entries();

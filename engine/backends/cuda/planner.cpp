@@ -1,5 +1,6 @@
 // A backend for a GPU that is not there: it answers, and runs nothing.
 #include "backends/cuda/cuda_backend.hpp"
+#include "backends/cuda/cuda_entries.hpp"
 #include "backends/cuda/kernel_entries.hpp"
 #include "backends/cuda/runtime.hpp"
 #include "base/check.hpp"
@@ -21,12 +22,14 @@ class NoMemory final : public DeviceAllocator {
 
 class Planner final : public Backend {
  public:
-  explicit Planner(const DeviceInfo& device) : device_(device) {}
+  explicit Planner(const DeviceInfo& device) : device_(device) {
+    device_.cudnn = device_.cublaslt = {0, "a library's plan is made on the device itself"};
+  }
 
   std::string_view name() const override { return "cuda"; }
   const DeviceInfo& device() const override { return device_; }
   DeviceAllocator& allocator() override { return allocator_; }
-  std::span<const Implementation* const> implementations() const override { return kernel_entries(); }
+  std::span<const Implementation* const> implementations() const override { return cuda_entries(); }
   const Implementation* conversion() const override { return &cuda::conversion; }
   Support supports_precision(Precision precision) const override {
     return cuda_supports_precision(device_, "the GPU", precision);

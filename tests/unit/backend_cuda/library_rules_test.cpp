@@ -1,6 +1,7 @@
-// What cuDNN's graphs are asked for, decided without cuDNN.
+// What the libraries are asked for, decided without them.
 #include <gtest/gtest.h>
 
+#include "backends/cuda/cublaslt_plan.hpp"
 #include "backends/cuda/cudnn_plan.hpp"
 
 namespace resnet::cuda {
@@ -41,6 +42,33 @@ TEST(CudnnForm, ReadsAShiftBesideAResidualBecauseNoEngineMatchesOneAlone) {
   EXPECT_FALSE(cudnn_reads_shift(problem, CudnnForm::exact));
   problem.epilogue.residual = false;
   EXPECT_FALSE(cudnn_reads_shift(problem, CudnnForm::folded));
+}
+
+TEST(CublasltRules, TakeAClassifiersLastLayer) {
+  DenseProblem problem;
+  problem.N = 8, problem.C = 2048, problem.K = 1000;
+  problem.epilogue.shift = true;
+  problem.in = DType::f16;
+  EXPECT_EQ(cublaslt_can_express(problem).reason, "");
+  problem.out = DType::f16;
+  EXPECT_EQ(cublaslt_can_express(problem).reason, "");
+}
+
+TEST(CublasltRules, RefuseWhatNoProductSays) {
+  const auto reason = [](auto change) {
+    DenseProblem problem;
+    problem.N = problem.C = problem.K = 8;
+    change(problem);
+    return cublaslt_can_express(problem).reason;
+  };
+  EXPECT_EQ(reason([](DenseProblem& p) { p.epilogue.residual = true; }), "a residual");
+  EXPECT_EQ(reason([](DenseProblem& p) { p.epilogue.activation.kind = ActivationKind::sigmoid; }),
+            "activation sigmoid (only relu)");
+  EXPECT_EQ(reason([](DenseProblem& p) { p.out = DType::bf16; }),
+            "the output must be of the input's type or f32, is bf16");
+  EXPECT_EQ(reason([](DenseProblem& p) { p.in = DType::u8; }), "u8 is not written for cuBLASLt");
+  EXPECT_EQ(reason([](DenseProblem& p) { p.N = std::int64_t{1} << 29; }),
+            "a tensor of 4294967296 elements (at most 2^31 - 1)");
 }
 
 }  // namespace
