@@ -7,8 +7,8 @@
 namespace resnet::kernels {
 
 /// Whether kernels that were compiled for `architectures` (CudaApi::architectures) run on a GPU of compute capability
-/// `sm`, and how to get them if not: machine code runs on later GPUs of its major generation, PTX ("90", "90-virtual") on
-/// every later one, and what has a suffix ("90a") on that one alone.
+/// `sm`, and how to get them if not: machine code runs on later GPUs of its major generation, PTX ("90", "90-virtual")
+/// on every later one, and what has a suffix ("90a") on that one alone.
 Support compiled_for(std::string_view architectures, int sm);
 
 }  // namespace resnet::kernels

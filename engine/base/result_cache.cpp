@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "base/check.hpp"
 #include "base/file_descriptor.hpp"
 #include "base/log.hpp"
+#include "base/read_file.hpp"
 
 namespace resnet {
 namespace {
@@ -62,24 +62,6 @@ class FileLock {
  private:
   FileDescriptor file_;  // closing it gives the lock back
 };
-
-/// The whole of a regular file; nothing where there is none. @throws Error
-std::optional<std::string> read_file(const std::string& path) {
-  // A pipe under this name must not hold the process.
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-  if (!file) fail(ErrorCode::io, errno_text(errno));
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) fail(ErrorCode::io, "it is no regular file");
-  std::string text;
-  for (char block[1 << 14];;) {
-    const ssize_t count = retry_interrupted([&] { return ::read(file.get(), block, sizeof block); });
-    if (count < 0) fail(ErrorCode::io, errno_text(errno));
-    if (count == 0) return text;
-    text.append(block, static_cast<std::size_t>(count));
-    if (text.size() > ResultCache::max_file_bytes) fail(ErrorCode::limit_exceeded, "it is too large");
-  }
-}
 
 bool write_file(const std::string& path, std::string_view text) {
   std::string temporary = path + ".XXXXXX";
@@ -156,7 +138,7 @@ void ResultCache::load() {
 ResultCache::Entries ResultCache::read() {
   Entries entries;
   try {
-    const auto text = read_file(path_);
+    const auto text = read_file(path_, max_file_bytes);
     if (!text) return entries;
     const Json file = parse_json(*text, {}, limits);
     if (file.at("format").as_int("format") != format) fail(ErrorCode::bad_header, "it has another format");
@@ -169,7 +151,7 @@ ResultCache::Entries ResultCache::read() {
     entries.clear();
     if (!warned_)
       log(LogLevel::warning,
-          "the file of kept results " + path_ + " cannot be used (" + error.what() + "); it is made anew");
+          "the file of kept results " + path_ + " cannot be used (" + error.message() + "); it is made anew");
     warned_ = true;
   }
   return entries;

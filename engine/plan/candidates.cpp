@@ -145,7 +145,7 @@ std::string CandidateTable::refuse_aliases(const Implementation& implementation,
 }
 
 StepTime CandidateTable::time(const Implementation& implementation, const StepProblem& problem) const {
-  if (options_.measured != nullptr && !options_.measured->empty()) {
+  if (options_.measured != nullptr && !options_.measured->empty() && !problem.deterministic) {
     const auto found = options_.measured->find({std::string(implementation.name), problem_text(problem)});
     if (found != options_.measured->end()) return {found->second, true};
   }

@@ -18,7 +18,9 @@ namespace resnet {
 /// descriptors, precision, threads; no layer names.
 std::string problem_text(const StepProblem& problem);
 
-/// Measured times that override estimates: (implementation, problem_text()) -> microseconds. A plain value.
+/// Measured times that override estimates: (implementation, problem_text()) -> microseconds. A plain value. Problems
+/// that are to be deterministic go by estimates: a time that holds for one batch size alone would make the choice
+/// depend on it.
 using MeasuredTimes = std::map<std::pair<std::string, std::string>, double>;
 
 struct PlanOptions {

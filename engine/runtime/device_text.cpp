@@ -21,10 +21,10 @@ struct Board {
   std::size_t shared_kib_per_block = 0;
 };
 constexpr std::array boards{
-    Board{75, "T4", 40, 320, 64},           Board{80, "A100 80GB SXM", 108, 2039, 163},
-    Board{86, "RTX 3090", 82, 936, 99},     Board{87, "Jetson AGX Orin", 16, 204.8, 163},
-    Board{89, "RTX 4090", 128, 1008, 99},   Board{90, "H100 SXM", 132, 3350, 227},
-    Board{100, "B200", 148, 8000, 227},     Board{120, "RTX 5090", 170, 1792, 99},
+    Board{75, "T4", 40, 320, 64},         Board{80, "A100 80GB SXM", 108, 2039, 163},
+    Board{86, "RTX 3090", 82, 936, 99},   Board{87, "Jetson AGX Orin", 16, 204.8, 163},
+    Board{89, "RTX 4090", 128, 1008, 99}, Board{90, "H100 SXM", 132, 3350, 227},
+    Board{100, "B200", 148, 8000, 227},   Board{120, "RTX 5090", 170, 1792, 99},
 };
 
 [[noreturn]] void refuse(const std::string& text, const std::string& what) {

@@ -10,6 +10,7 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/names.hpp"
+#include "plan/times_table.hpp"
 #include "runtime/backend_run.hpp"
 #include "runtime/device_choice.hpp"
 #include "runtime/device_run.hpp"
@@ -79,6 +80,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
         options_(validate(std::move(options))),
         choice_(choose_device(options_.device, options_.precision)),
         threads_(options_.threads > 0 ? options_.threads : choice_.backend->device().cores),
+        times_(measured_times(choice_.backend->device(), embedded_times(), options_.times_file)),
         plans_(model_, choice_.backend, plan_options(), options_.max_plans) {}
 
   void prepare(std::int64_t n, std::int64_t h, std::int64_t w) {
@@ -211,7 +213,10 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
       steps.push(Json::Object{{"layers", to_json(step_layers(chosen))},
                               {"implementation", chosen.implementation->name},
                               {"detail", plan.plan->steps[s]->detail()},
+                              {"problem", problem_text(chosen.problem)},
                               {"median_us", us},
+                              {"min_us", *std::min_element(times[s].begin(), times[s].end())},
+                              {"max_us", *std::max_element(times[s].begin(), times[s].end())},
                               {"macs", macs},
                               {"gflops", us > 0 ? 2e-3 * static_cast<double>(macs) / us : 0.0}});
     }
@@ -256,6 +261,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
 
   PlanOptions plan_options() const {
     PlanOptions plan = session_plan_options(*model_, options_, *choice_.backend, threads_);
+    plan.measured = times_.get();
     plan.stage_input = !host_visible();
     return plan;
   }
@@ -343,6 +349,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   SessionOptions options_;
   DeviceChoice choice_;
   int threads_;
+  std::shared_ptr<const MeasuredTimes> times_;  ///< or null
   PlanCache plans_;
   std::map<std::string, AlignedBuffer> copies_;  ///< of retained values that the backend keeps in another form
   std::atomic<bool> busy_{false};

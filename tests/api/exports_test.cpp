@@ -37,7 +37,9 @@ const std::vector<std::string> functions{"resnet::to_string(resnet::ErrorCode)",
                                          "resnet::preprocess_file(",
                                          "resnet::top_k(",
                                          "resnet::list_devices(",
-                                         "resnet::describe_plan_for("};
+                                         "resnet::describe_plan_for(",
+                                         "resnet::measure_implementations(",
+                                         "resnet::merge_measured_times("};
 
 bool is_public(std::string name) {
   for (const char* prefix : {"typeinfo for ", "typeinfo name for ", "vtable for "}) {

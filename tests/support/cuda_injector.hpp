@@ -7,8 +7,8 @@
 
 namespace resnet::test {
 
-/// While it lives, CUDA calls go through a table that counts them and may let one fail: call number `at` (from 0) returns
-/// `error`, and all later ones too where it is sticky. One at a time, and calls of one thread.
+/// While it lives, CUDA calls go through a table that counts them and may let one fail: call number `at` (from 0)
+/// returns `error`, and all later ones too where it is sticky. One at a time, and calls of one thread.
 struct CudaInjector {
   static inline int calls = 0, at = -1;
   static inline cudaError_t error = cudaSuccess;

@@ -1,6 +1,7 @@
 #include "bench/measure.hpp"
 #include "bench/options.hpp"
 #include "bench/report.hpp"
+#include "bench/tune.hpp"
 #include "common/run_tool.hpp"
 #include "common/standard_output.hpp"
 
@@ -10,6 +11,13 @@ namespace {
 ExitCode bench(int argc, char** argv) {
   const auto options = parse_bench_options(argc, argv);
   if (!options) return ExitCode::ok;
+  if (!options->tune.empty()) {
+    const std::string text = tune(*options);
+    StandardOutput out;
+    out.write(text);
+    out.flush();
+    return ExitCode::ok;
+  }
   const Measurement measurement = measure(*options);
   StandardOutput out;
   out.write(options->json ? bench_json(*options, measurement).dump(2) + "\n" : bench_text(*options, measurement));

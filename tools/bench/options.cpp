@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "common/command_line.hpp"
+#include "common/text.hpp"
 #include "common/tool_error.hpp"
 #include "common/version.hpp"
 
@@ -16,6 +17,7 @@ Examples:
   resnet_bench -m resnet50.rne --batch 1,8,32                load, first and steady-state time, images/s
   resnet_bench -m resnet50.rne --precision bf16 --layers     where the time goes, layer by layer
   resnet_bench -m resnet50.rne --iterations 100 --json > bench.json
+  resnet_bench -m resnet50.rne --batch 1,8 --tune times.json  time every implementation, for --times times.json
 
 Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. docs/cli.md describes the JSON.)";
 
@@ -60,6 +62,8 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   app.add_flag("--layers", options.layers, "Time every step and print its GFLOP/s");
+  app.add_option("--tune", options.tune, "Time every implementation and add the times to this file, for --times")
+      ->type_name("FILE");
   app.add_flag("--json", options.json, "Print one JSON object");
 
   if (!parse_command_line(app, argc, argv)) return std::nullopt;
@@ -67,6 +71,11 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv) {
   options.batches.clear();
   for (const auto& text : batches) add_batches(text, options.batches);
   if (!std::isfinite(options.seconds)) throw UsageError("--seconds: expected a number from 0 to 86400");
+  if (!options.tune.empty() && (options.layers || !session.times.empty()))
+    throw UsageError("--tune goes neither with --layers nor with --times");
+  for (int i = 0; i < argc; ++i) options.command += (i > 0 ? " " : "") + to_utf8(argv[i]);
+  options.command.resize(std::min<std::size_t>(options.command.size(), 2048));
+  options.command = to_utf8(options.command);  // the cut may have split a character
   if (!size.empty()) options.input_size = parse_size(size);
   return options;
 }

@@ -19,6 +19,8 @@ struct BenchOptions {
   int iterations = 0;              ///< exact number of measured runs; 0 = by `seconds`
   int warmup = 3;
   bool layers = false, json = false;
+  std::string tune;     ///< file of measured times to write
+  std::string command;  ///< the command line, for its provenance
 };
 
 /// @return nothing when --help or --version was asked for and printed. @throws UsageError

@@ -28,6 +28,8 @@ inline void add_session_options(CLI::App& app, SessionArguments& session) {
   app.add_option("--forbid-impl", session.forbid, "Never take this implementation; may be repeated")
       ->allow_extra_args(false)
       ->type_name("NAME");
+  app.add_option("--times", session.times, "Choose by the measured times in this file (resnet_bench --tune writes it)")
+      ->type_name("FILE");
 }
 
 /// Parses the arguments into what `app` is bound to. An option or argument whose value is empty (an unset variable in a

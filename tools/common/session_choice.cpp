@@ -64,6 +64,7 @@ SessionOptions SessionArguments::options() const {
   }
   session.force_implementations = force;
   session.forbid_implementations = forbid;
+  session.times_file = times;
   return session;
 }
 

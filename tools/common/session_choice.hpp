@@ -14,12 +14,13 @@ namespace resnet::tools {
 Precision parse_precision(std::string_view name, std::string_view option = "--precision");
 std::string_view to_string(Precision precision) noexcept;
 
-/// What --device, --precision, --layer-precision, --threads, --force-impl and --forbid-impl say, as texts.
+/// What --device, --precision, --layer-precision, --threads, --force-impl, --forbid-impl and --times say, as texts.
 struct SessionArguments {
   std::string device = "auto", precision = "fp32";
   std::vector<std::string> layer_precision;  ///< "LAYER=NAME"
   int threads = 0;
   std::vector<std::string> force, forbid;
+  std::string times;
 
   /// The same as the library takes it. @throws UsageError that names the option
   SessionOptions options() const;

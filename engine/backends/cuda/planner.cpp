@@ -10,7 +10,9 @@ namespace resnet {
 namespace cuda {
 namespace {
 
-[[noreturn]] void refuse() { fail(ErrorCode::internal, "nothing runs on a device that is only planned for", "planner"); }
+[[noreturn]] void refuse() {
+  fail(ErrorCode::internal, "nothing runs on a device that is only planned for", "planner");
+}
 
 class NoMemory final : public DeviceAllocator {
  public:

@@ -37,6 +37,9 @@ struct SessionOptions {
   /// Implementations by their names in describe_json(), for tests and comparisons. A forced one is taken for every
   /// layer that it supports, a forbidden one for none; changes of layout or precision can be neither.
   std::vector<std::string> force_implementations = {}, forbid_implementations = {};
+  /// A file of measured times for this device (docs/cli.md, "Measured times"): implementations are chosen by them where
+  /// it holds the problem, above the times that come with the library. Ignored with `deterministic`.
+  std::string times_file = {};
 };
 
 /// One model on one device with its own arena. Cheap: weights are shared with every other Session of the Model.
@@ -44,8 +47,9 @@ struct SessionOptions {
 class RESNET_ENGINE_API Session {
  public:
   /// @throws Error device_unavailable, unsupported (precision), out_of_memory, invalid_argument for options that the
-  ///         model or the device does not know (with the nearest name), and on first use of the weights checksum,
-  ///         nonfinite_weight, bad_batch_norm, file_changed
+  ///         model or the device does not know (with the nearest name) and a times_file of another device, io,
+  ///         bad_header, limit_exceeded, overflow for one that is missing or damaged (with file and key), and on first
+  ///         use of the weights checksum, nonfinite_weight, bad_batch_norm, file_changed
   explicit Session(const Model& model, SessionOptions options = {});
   ~Session();
   Session(Session&&) noexcept;

@@ -58,6 +58,87 @@ TEST_F(Bench, TimesEveryStepWhenAsked) {
   EXPECT_EQ(macs, 64 * 9 + 12);
 }
 
+/// The plan of the first batch size by a table of measured times.
+Json plan_by(const std::string& model, const std::string& times) {
+  const auto outcome =
+      run({tool("resnet_inspect"), model, "--device", "cpu", "--threads", "1", "--times", times, "--json"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return parse_json(outcome.out.substr(0, outcome.out.size() - 1), "stdout").at("plan");
+}
+
+TEST_F(Bench, WritesTimesThatPlansGoBy) {
+  const std::string times = folder / "times.json";
+  const std::vector<std::string> tune{"--device", "cpu", "--threads", "1", "--iterations", "2", "--tune", times};
+  const auto outcome = bench(tune);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("use them with --times"), std::string::npos) << outcome.out;
+  const std::string first = read_text(times);
+  const Json table = parse_json(first.substr(0, first.size() - 1), "times");
+  EXPECT_NE(table.at("provenance").as_array().at(0).at("command").as_string().find("--tune"), std::string::npos);
+  std::size_t references = 0;
+  for (const auto& [problem, implementations] : table.at("problems").as_object()) {
+    EXPECT_FALSE(implementations.as_object().empty()) << problem;
+    references += implementations.find("reference") != nullptr;
+  }
+  EXPECT_GE(references, 3u) << "conv + relu, pool and fc were all measured with the slow entry, too";
+
+  std::size_t measured = 0;
+  const Json plan = plan_by(model, times);
+  for (const auto& step : plan.at("steps").as_array()) measured += step.at("time").as_string() == "measured";
+  EXPECT_GT(measured, 0u);
+
+  // A table in which the reference loops are the fastest decides so.
+  Json::Object problems;
+  for (const auto& [problem, implementations] : table.at("problems").as_object()) {
+    Json::Object edited;
+    for (const auto& [name, time] : implementations.as_object()) {
+      const double us = name == "reference" ? 0.001 : 1000;
+      edited.emplace_back(name, Json::Object{{"median_us", us}, {"min_us", us}, {"max_us", us}, {"runs", 1}});
+    }
+    problems.emplace_back(problem, edited);
+  }
+  Json edited = table;
+  edited.set("problems", problems);
+  write_text(folder / "edited.json", edited.dump());
+  const Json by_edited = plan_by(model, folder / "edited.json");
+  for (const auto& step : by_edited.at("steps").as_array()) {
+    if (step.at("layers").as_array().empty()) continue;
+    EXPECT_EQ(step.at("implementation").as_string(), "reference");
+  }
+
+  // Adding keeps what was there.
+  std::vector<std::string> more = tune;
+  more.insert(more.end(), {"--batch", "2", "--json"});
+  const auto added = bench(more);
+  ASSERT_EQ(added.code, 0) << added.err;
+  EXPECT_EQ(added.out, read_text(times));
+  const Json both = parse_json(added.out.substr(0, added.out.size() - 1), "times");
+  EXPECT_GT(both.at("problems").as_object().size(), table.at("problems").as_object().size());
+  EXPECT_EQ(both.at("provenance").as_array().size(), 2u);
+}
+
+TEST_F(Bench, RefusesTimesThatAreDamagedOrForeign) {
+  const std::string times = folder / "times.json";
+  const std::string foreign =
+      R"({"format": 1, "architecture": "sm_90", "provenance": [], "problems": {"p": {"x": {"median_us": 1, "min_us": 1,
+          "max_us": 1, "runs": 1}}}})";
+  for (const auto& [text, option, code, message] :
+       {std::tuple{foreign, "--times", 2, "this device is"}, std::tuple{foreign, "--tune", 2, "write to another file"},
+        std::tuple{std::string("{"), "--times", 3, "times.json"},
+        std::tuple{std::string("{"), "--tune", 3, "times.json"},
+        std::tuple{std::string(foreign).replace(foreign.find("\"runs\": 1"), 9, "\"runs\": 0"), "--times", 3,
+                   "times.json: problems.p.x.runs"}}) {
+    write_text(times, text);
+    const auto outcome = bench({"--device", "reference", "--iterations", "1", option, times});
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(message), std::string::npos) << outcome.err;
+    EXPECT_EQ(read_text(times), text) << "the file was touched";
+  }
+  EXPECT_EQ(bench({"--times", folder / "none.json"}).code, 3);
+  EXPECT_EQ(bench({"--tune", folder / "none/times.json"}).code, 4);
+  EXPECT_EQ(bench({"--tune", times, "--layers"}).code, 2);
+}
+
 TEST_F(Bench, TellsPeopleTheSame) {
   const auto outcome = bench({"--batch", "2", "--iterations", "5", "--layers", "--input-size", "16x16"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;

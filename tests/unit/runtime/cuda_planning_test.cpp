@@ -92,7 +92,8 @@ TEST_F(CudaPlanning, TakesTheMatrixUnitForFp16OnEveryArchitecture) {
     EXPECT_EQ(reason(conv, "conv_depthwise"), "groups must be C = 64, is 1") << device;
     EXPECT_EQ(reason(conv, "conv_direct").rfind("takes ", 0), 0u) << device;
     // 64 KiB a block on Turing.
-    const bool small = reason(conv, "conv_grouped_mma") == "filter and input of a tile do not fit the shared memory of a block";
+    const bool small =
+        reason(conv, "conv_grouped_mma") == "filter and input of a tile do not fit the shared memory of a block";
     EXPECT_EQ(small, std::string_view(device).starts_with("sm_75")) << device;
   }
 }
@@ -107,7 +108,8 @@ TEST_F(CudaPlanning, MultipliesInFp32WhereNothingElseWasAskedFor) {
 }
 
 TEST_F(CudaPlanning, KnowsWhatAnArchitectureCannotDo) {
-  EXPECT_NE(planner("sm_75,40")->supports_precision(Precision::bf16).reason.find("bf16 needs sm_80"), std::string::npos);
+  EXPECT_NE(planner("sm_75,40")->supports_precision(Precision::bf16).reason.find("bf16 needs sm_80"),
+            std::string::npos);
   EXPECT_TRUE(planner("sm_80,108")->supports_precision(Precision::bf16));
   EXPECT_FALSE(planner("sm_120,170")->supports_precision(Precision::fp8));
 }
@@ -145,9 +147,8 @@ TEST_F(CudaPlanning, DescribesAModelLikeASessionDoes) {
   const test::ScratchFolder folder;
   test::write_tiny_model(folder / "tiny.rne");
   const Model model = Model::load(folder / "tiny.rne");
-  const Json json = parse_json(
-      describe_plan_for(model, "sm_90,132", 3, 10, 12, {.retain = Retain::steps}),
-      "description");
+  const Json json =
+      parse_json(describe_plan_for(model, "sm_90,132", 3, 10, 12, {.retain = Retain::steps}), "description");
   EXPECT_EQ(json.at("device").as_string(), "sm_90,132");
   EXPECT_EQ(json.at("device_name").as_string(), "sm_90, 132 multiprocessors, 3350 GB/s");
   EXPECT_EQ(json.at("input").dump(), "[3,10,12,3]");
@@ -161,9 +162,9 @@ TEST_F(CudaPlanning, DescribesAModelLikeASessionDoes) {
 }
 
 TEST_F(CudaPlanning, RefusesTextsThatDescribeNoGpu) {
-  for (const char* text : {"", "sm_90", "sm_90,", "sm_90,0", "sm_90,-1", "sm_90,1025", "sm_90,132,", "sm_90,132,0",
-                           "sm_90,132,nan", "sm_90,132,1e9", "sm_90,132,3350,1", "sm_91,132", "90,132", "sm_90,132 ",
-                           "sm_90,0x10", "sm_090,132"}) {
+  for (const char* text :
+       {"", "sm_90", "sm_90,", "sm_90,0", "sm_90,-1", "sm_90,1025", "sm_90,132,", "sm_90,132,0", "sm_90,132,nan",
+        "sm_90,132,1e9", "sm_90,132,3350,1", "sm_91,132", "90,132", "sm_90,132 ", "sm_90,0x10", "sm_090,132"}) {
     try {
       parse_device_info(text);
       ADD_FAILURE() << "accepted " << text;

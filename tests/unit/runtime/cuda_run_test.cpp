@@ -1,5 +1,5 @@
-// How a session on a GPU is called: streams, recordings, staging, processes, devices. On the emulator, with a network that
-// takes microseconds there.
+// How a session on a GPU is called: streams, recordings, staging, processes, devices. On the emulator, with a network
+// that takes microseconds there.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,7 +67,9 @@ class CallersStream {
 std::vector<float> picture(std::int64_t n, std::int64_t size, float value) {
   return std::vector<float>(static_cast<std::size_t>(n * size * size * 3), value);
 }
-ConstTensorView view(const std::vector<float>& x, std::int64_t n, std::int64_t size) { return {x.data(), n, size, size, 3}; }
+ConstTensorView view(const std::vector<float>& x, std::int64_t n, std::int64_t size) {
+  return {x.data(), n, size, size, 3};
+}
 ConstTensorView view(const OnDevice& x, std::int64_t n, std::int64_t size) {
   return {x.data(), n, size, size, 3, DType::f32, Layout::nhwc, MemoryKind::device};
 }
@@ -127,7 +129,8 @@ TEST_F(CudaRun, EnqueuesOneGraphAndWaitsOnce) {
     EXPECT_EQ(run(session, 1, 8, 0.25f), answer(0.25f));
     CudaInjector calls;
     EXPECT_EQ(run(session, 1, 8, 0.5f), answer(0.5f));
-    EXPECT_EQ(CudaInjector::counts, (Counts{{"cudaGetDevice", 1}, {"cudaGraphLaunch", 1}, {"cudaStreamSynchronize", 1}}));
+    EXPECT_EQ(CudaInjector::counts,
+              (Counts{{"cudaGetDevice", 1}, {"cudaGraphLaunch", 1}, {"cudaStreamSynchronize", 1}}));
   }
 }
 
@@ -190,10 +193,9 @@ TEST_F(CudaRun, EnqueuesWithoutWaiting) {
   CudaInjector calls;
   session.enqueue(view(x, 1, 8), view(y, 1), stream.get());
   // After the record of the first run the session's own stream is idle, so nothing waits for anything.
-  EXPECT_EQ(CudaInjector::counts, (Counts{{"cudaGetDevice", 1},
-                                          {"cudaStreamIsCapturing", 1},
-                                          {"cudaGraphLaunch", 1},
-                                          {"cudaEventRecord", 1}}));
+  EXPECT_EQ(
+      CudaInjector::counts,
+      (Counts{{"cudaGetDevice", 1}, {"cudaStreamIsCapturing", 1}, {"cudaGraphLaunch", 1}, {"cudaEventRecord", 1}}));
   stream.synchronize();
   EXPECT_EQ(y.values(), answer(0.25f));
 }
@@ -207,8 +209,11 @@ TEST_F(CudaRun, RefusesWhatItCannotEnqueue) {
   EXPECT_NE(failure([&] { session.enqueue(view(host, 1, 8), view(y, 1), stream.get()); }, ErrorCode::invalid_argument)
                 .find("host memory"),
             std::string::npos);
-  EXPECT_NE(failure([&] { session.enqueue(view(x, 1, 8), {host_y.data(), 1, 1, 1, 4}, stream.get()); },
-                    ErrorCode::invalid_argument)
+  EXPECT_NE(failure(
+                [&] {
+                  session.enqueue(view(x, 1, 8), {host_y.data(), 1, 1, 1, 4}, stream.get());
+                },
+                ErrorCode::invalid_argument)
                 .find("host memory"),
             std::string::npos);
   session.prepare(1, 8, 8);
@@ -223,14 +228,17 @@ TEST_F(CudaRun, RefusesWhatItCannotEnqueue) {
   stream.synchronize();
   EXPECT_EQ(y.values(), answer(0.25f));
   Session cpu(*model_, {.device = "reference"});
-  EXPECT_NE(failure([&] { cpu.enqueue(view(x, 1, 8), view(y, 1), nullptr); }, ErrorCode::unsupported).find("no streams"),
-            std::string::npos);
+  EXPECT_NE(
+      failure([&] { cpu.enqueue(view(x, 1, 8), view(y, 1), nullptr); }, ErrorCode::unsupported).find("no streams"),
+      std::string::npos);
 }
 
 TEST_F(CudaRun, KeepsEightRecordings) {
   Session session = this->session({.max_plans = 12});
   CudaInjector calls;
-  const auto kept = [] { return CudaInjector::counts["cudaGraphInstantiate"] - CudaInjector::counts["cudaGraphExecDestroy"]; };
+  const auto kept = [] {
+    return CudaInjector::counts["cudaGraphInstantiate"] - CudaInjector::counts["cudaGraphExecDestroy"];
+  };
   for (int round = 0; round < 2; ++round) {
     for (const std::int64_t n : {12, 11, 10, 9, 8, 7, 6, 5, 4, 3}) {  // the arena never grows
       const auto y = run(session, n, 8, 0.25f);
@@ -254,13 +262,14 @@ TEST_F(CudaRun, DoesWithoutPinnedMemory) {
     EXPECT_EQ(run(session, 1, 8, 0.5f), answer(0.5f));
     EXPECT_EQ(CudaInjector::counts["cudaGraphLaunch"], 1);
   }
-  if (RESNET_SANITIZED) return;  // many pixels
+  if (RESNET_SANITIZED) return;        // many pixels
   constexpr std::int64_t size = 1200;  // 17 MB
   EXPECT_EQ(run(session, 1, size, 0.25f), answer(0.25f));
   CudaInjector calls;
   EXPECT_EQ(run(session, 1, size, 0.5f), answer(0.5f));
-  EXPECT_EQ(CudaInjector::counts,
-            (Counts{{"cudaGetDevice", 1}, {"cudaMemcpyAsync", 1}, {"cudaGraphLaunch", 1}, {"cudaStreamSynchronize", 1}}));
+  EXPECT_EQ(
+      CudaInjector::counts,
+      (Counts{{"cudaGetDevice", 1}, {"cudaMemcpyAsync", 1}, {"cudaGraphLaunch", 1}, {"cudaStreamSynchronize", 1}}));
 }
 
 /// A first session packs the weights; the others make their streams, arenas and graphs.
@@ -334,7 +343,8 @@ TEST_F(CudaRun, SaysThatAForkedProcessCannotUseIt) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   std::size_t said = 0;
-  for (std::size_t at = text.find("forked from"); at != std::string::npos; at = text.find("forked from", at + 1)) ++said;
+  for (std::size_t at = text.find("forked from"); at != std::string::npos; at = text.find("forked from", at + 1))
+    ++said;
   EXPECT_EQ(said, 3u) << text;
   EXPECT_EQ(run(session, 1, 8, 0.5f), answer(0.5f)) << "the parent goes on";
 }
