@@ -118,8 +118,9 @@ option(RESNET_CUBLASLT "Dense layers through cuBLASLt, on if its header is found
 if(RESNET_CUBLASLT AND RESNET_CUBLASLT_INCLUDE AND RESNET_CUDA_INCLUDE)
   set(RESNET_HAVE_CUBLASLT ON)
 endif()
-if(RESNET_CUDNN AND RESNET_CUDNN_INCLUDE AND RESNET_CUDNN_FRONTEND_INCLUDE AND RESNET_CUDA_INCLUDE)
-  file(READ "${RESNET_CUDNN_FRONTEND_INCLUDE}/cudnn_frontend_version.h" frontend_version)
+set(version_header "${RESNET_CUDNN_FRONTEND_INCLUDE}/cudnn_frontend_version.h")
+if(RESNET_CUDNN AND RESNET_CUDNN_INCLUDE AND EXISTS "${version_header}" AND RESNET_CUDA_INCLUDE)
+  file(READ "${version_header}" frontend_version)
   string(REGEX REPLACE ".*FRONTEND_MAJOR_VERSION ([0-9]+).*FRONTEND_MINOR_VERSION ([0-9]+).*" "\\1.\\2" frontend_version
          "${frontend_version}")
   if(frontend_version VERSION_GREATER_EQUAL 1.32)

@@ -16,8 +16,8 @@ namespace resnet::cuda {
 namespace {
 
 constexpr int most_algorithms = 16;
-constexpr std::uint32_t alignment = 64;            // of the arena
-constexpr std::size_t workspace_alignment = 256;   // what cuBLASLt wants of its scratch memory
+constexpr std::uint32_t alignment = 64;           // of the arena
+constexpr std::size_t workspace_alignment = 256;  // what cuBLASLt wants of its scratch memory
 
 /// The functions of cublasLt.h that are called, under their names there.
 struct Api {
@@ -42,7 +42,8 @@ struct Api {
     const Library& library = cublaslt_library();
     if (!library) fail(ErrorCode::unsupported, library.missing);
     void* const symbol = dlsym(library.handle, name);
-    if (!symbol) fail(ErrorCode::unsupported, library.folder + " holds a cuBLASLt without " + name, {}, "install it again");
+    if (!symbol)
+      fail(ErrorCode::unsupported, library.folder + " holds a cuBLASLt without " + name, {}, "install it again");
     return reinterpret_cast<Function>(symbol);
   }
 };
@@ -54,8 +55,10 @@ const Api& api() {
 
 void check(cublasStatus_t status, std::string_view doing, ErrorCode code = ErrorCode::device_failed) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  fail(code, "cuBLASLt " + library_version_text(cublaslt_library().version) + ": " + std::string(doing) + " failed: " +
-                 api().cublasLtGetStatusString(status), {}, "set RESNET_ENGINE_CUBLASLT=off to run without cuBLASLt");
+  fail(code,
+       "cuBLASLt " + library_version_text(cublaslt_library().version) + ": " + std::string(doing) +
+           " failed: " + api().cublasLtGetStatusString(status),
+       {}, "set RESNET_ENGINE_CUBLASLT=off to run without cuBLASLt");
 }
 
 /// A descriptor with the function that frees it.

@@ -1,7 +1,8 @@
 // The backend's ordered list: our kernels in their catalog's order, then the libraries.
+#include "backends/cuda/cuda_entries.hpp"
+
 #include <vector>
 
-#include "backends/cuda/cuda_entries.hpp"
 #include "backends/cuda/kernel_entries.hpp"
 #include "backends/cuda/library_entries.hpp"
 

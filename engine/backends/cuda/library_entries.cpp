@@ -121,8 +121,8 @@ class CudnnStep final : public Step {
     requests_.push_back(library_filter(step, problem_.in, folded));
     if (!folded && problem_.epilogue.scale) {
       scale_ = requests_.size();
-      requests_.push_back(affine_request(step.node().epilogue.affine, static_cast<std::size_t>(problem_.K),
-                                         AffinePart::scale));
+      requests_.push_back(
+          affine_request(step.node().epilogue.affine, static_cast<std::size_t>(problem_.K), AffinePart::scale));
     }
     if (cudnn_reads_shift(problem_, form)) {
       shift_ = requests_.size();
@@ -172,7 +172,9 @@ class CudnnStep final : public Step {
   double measure_us() {
     const ConvProblem& p = problem_;
     const std::size_t in = size_of(p.in), out = size_of(p.out), channels = static_cast<std::size_t>(p.K) * 4;
-    const auto bytes = [](std::int64_t elements, std::size_t size) { return static_cast<std::size_t>(elements) * size; };
+    const auto bytes = [](std::int64_t elements, std::size_t size) {
+      return static_cast<std::size_t>(elements) * size;
+    };
     const std::size_t y = bytes(p.N * p.P * p.Q * p.K, out);
     const Scratch scratch(session_.backend().allocator(), device_,
                           {bytes(p.N * p.H * p.W * p.C, in), bytes(p.K * p.R * p.S * (p.C / p.groups), in), channels,
@@ -254,8 +256,7 @@ class CublasltStep final : public Step {
     offer.measure_us = [&] { return measure_us(); };
     const std::string problem = kernels::to_string(problem_) + ' ' + std::string(to_string(problem_.precision));
     const std::string library = "cuBLASLt " + library_version_text(device.cublaslt.version);
-    const std::size_t best =
-        choose_plan(result_cache(), plan_key(library, device, session_.driver(), problem), offer);
+    const std::size_t best = choose_plan(result_cache(), plan_key(library, device, session_.driver(), problem), offer);
     name_ = "algorithm " + std::to_string(best) + " of " + std::to_string(offer.names.size());
   }
 

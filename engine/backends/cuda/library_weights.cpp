@@ -66,14 +66,13 @@ WeightRequest library_filter(const StepProblem& step, DType dtype, bool folded) 
     request.format += " times scale of " + affine_key(source.affine);
   }
   request.bytes = elements * size_of(dtype);
-  request.pack = [source = std::move(source), op = node.op, attrs = node.attrs, inputs = shapes.inputs, shape,
-                  dtype](std::span<const TensorValues> tensors, std::byte* out) {
+  request.pack = [source = std::move(source), op = node.op, attrs = node.attrs, inputs = shapes.inputs, shape, dtype](
+                     std::span<const TensorValues> tensors, std::byte* out) {
     const TensorShape* const weights[] = {&shape};
     const OpShapes view{{}, &attrs, inputs, weights};
     const std::vector<float> values = kernel_weights(*op, view, tensors[0].values);
     std::vector<double> scale(source.channels, 1.0);
-    if (!source.affine.empty())
-      scale = evaluate_affine(source.affine, source.channels, lookup_by_name(tensors)).scale;
+    if (!source.affine.empty()) scale = evaluate_affine(source.affine, source.channels, lookup_by_name(tensors)).scale;
     const std::size_t per_channel = values.size() / source.channels;
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!store(scale[i / per_channel] * static_cast<double>(values[i]), dtype, out, i))
@@ -92,8 +91,7 @@ WeightRequest library_shift(const StepProblem& step, DType dtype) {
   request.bytes = source.channels * size_of(dtype);
   request.pack = [source = std::move(source), dtype](std::span<const TensorValues> tensors, std::byte* out) {
     std::vector<double> shift(source.channels, 0.0);
-    if (!source.affine.empty())
-      shift = evaluate_affine(source.affine, source.channels, lookup_by_name(tensors)).shift;
+    if (!source.affine.empty()) shift = evaluate_affine(source.affine, source.channels, lookup_by_name(tensors)).shift;
     for (std::size_t c = 0; c < source.channels; ++c) {
       if (!store(shift[c], dtype, out, c)) does_not_fit(source.layer, "the batch norm's shift", dtype);
     }

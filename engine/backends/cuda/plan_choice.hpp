@@ -22,9 +22,9 @@ inline constexpr std::size_t most_measured_plans = 8;
 std::string plan_key(std::string_view library, const DeviceInfo& device, int driver, std::string_view problem);
 
 struct PlanOffer {
-  std::vector<std::string> names;           ///< at least one, each once; the library's best guess first
-  std::function<void(std::size_t)> build;   ///< makes a plan the current one. @throws Error unsupported where it cannot
-  std::function<double()> measure_us;       ///< of the current one. @throws Error
+  std::vector<std::string> names;          ///< at least one, each once; the library's best guess first
+  std::function<void(std::size_t)> build;  ///< makes a plan the current one. @throws Error unsupported where it cannot
+  std::function<double()> measure_us;      ///< of the current one. @throws Error
 };
 
 /// Makes one plan the current one and returns its index: the remembered one, without measuring again, or the fastest.

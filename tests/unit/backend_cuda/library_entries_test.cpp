@@ -124,7 +124,8 @@ TEST(LibraryEntries, RefuseOldDevices) {
   DeviceInfo device = hopper();
   device.sm = 75;
   EXPECT_EQ(refusal("cudnn", Problem("conv2d", Precision::bf16).step, device), "bf16 needs sm_80, the device is sm_75");
-  EXPECT_EQ(refusal("cublaslt", Problem("dense", Precision::tf32).step, device), "tf32 needs sm_80, the device is sm_75");
+  EXPECT_EQ(refusal("cublaslt", Problem("dense", Precision::tf32).step, device),
+            "tf32 needs sm_80, the device is sm_75");
   device.sm = 70;
   EXPECT_EQ(refusal("cudnn", Problem("conv2d").step, device), "fp16 needs sm_75, the device is sm_70");
 }
@@ -170,9 +171,9 @@ std::vector<T> as(const std::vector<std::byte>& bytes) {
   return values;
 }
 
-const std::map<std::string, std::vector<float>> tensors{{"w", {1, 2, 3, 4}},    {"gamma", {2, 3}}, {"beta", {0.5f, 1}},
-                                                        {"mean", {1, 2}},       {"var", {4, 1}},   {"fb", {1, 2, 3}},
-                                                        {"fw", {1, 2, 3, 4, 5, 6}}};
+const std::map<std::string, std::vector<float>> tensors{
+    {"w", {1, 2, 3, 4}}, {"gamma", {2, 3}}, {"beta", {0.5f, 1}},       {"mean", {1, 2}},
+    {"var", {4, 1}},     {"fb", {1, 2, 3}}, {"fw", {1, 2, 3, 4, 5, 6}}};
 
 TEST(LibraryWeights, MultiplyTheFilterByTheBatchNormsScale) {
   const Problem conv("conv2d", Precision::fp32);
