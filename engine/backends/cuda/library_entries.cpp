@@ -163,6 +163,7 @@ class CudnnStep final : public Step {
     for (const CudnnChoice& choice : plan_->choices()) offer.names.push_back(choice.name);
     offer.build = [&](std::size_t choice) { plan_->build(choice); };
     offer.measure_us = [&] { return measure_us(); };
+    if (form_ == CudnnForm::exact) offer.most_measured = 3;  // each is compiled for it
     const std::string problem = kernels::to_string(problem_) + ' ' + std::string(to_string(problem_.precision)) + ' ' +
                                 std::string(to_string(form_));
     const std::string library = "cuDNN " + library_version_text(device.cudnn.version);

@@ -83,7 +83,7 @@ std::size_t choose_plan(ResultCache& cache, const std::string& key, const PlanOf
   double best_us = std::numeric_limits<double>::infinity();
   std::optional<std::size_t> best;
   std::string why;
-  for (std::size_t i = 0; i < std::min(offer.names.size(), most_measured_plans); ++i) {
+  for (std::size_t i = 0; i < std::min(offer.names.size(), offer.most_measured); ++i) {
     try {
       offer.build(i);
       const double us = offer.measure_us();

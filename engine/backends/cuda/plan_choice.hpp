@@ -12,9 +12,6 @@
 /// Which of a library's plans for one problem is used: measured once, then remembered.
 namespace resnet::cuda {
 
-/// Plans measured per problem: the first ones of the library's own order.
-inline constexpr std::size_t most_measured_plans = 8;
-
 /// Names all that a measurement depends on.
 /// @param library name and version, "cuDNN 9.19.0"
 /// @param driver as cudaDriverGetVersion() reports it
@@ -25,6 +22,7 @@ struct PlanOffer {
   std::vector<std::string> names;          ///< at least one, each once; the library's best guess first
   std::function<void(std::size_t)> build;  ///< makes a plan the current one. @throws Error unsupported where it cannot
   std::function<double()> measure_us;      ///< of the current one. @throws Error
+  std::size_t most_measured = 8;           ///< the first ones of the library's order
 };
 
 /// Makes one plan the current one and returns its index: the remembered one, without measuring again, or the fastest.

@@ -126,7 +126,11 @@ TEST_F(PlanChoice, MeasuresTheFirstFewOnly) {
   FakePlans plans{std::vector<double>(20, 1), {}};
   for (int i = 0; i < 20; ++i) plans.names.push_back("plan" + std::to_string(i));
   choose_plan(cache_, "key", plans.offer());
-  EXPECT_EQ(plans.measured.size(), most_measured_plans);
+  EXPECT_EQ(plans.measured.size(), 8u);
+  PlanOffer fewer = plans.offer();
+  fewer.most_measured = 3;
+  choose_plan(cache_, "other key", fewer);
+  EXPECT_EQ(plans.measured.size(), 11u);
 }
 
 TEST(PlanKey, DiffersWithAllThatATimeDependsOn) {
