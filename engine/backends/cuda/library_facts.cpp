@@ -25,7 +25,10 @@ void describe_libraries(DeviceInfo& device) {
 }
 
 std::string libraries_text(const DeviceInfo& device) {
-  return text("cuDNN", device.cudnn) + ", " + text("cuBLASLt", device.cublaslt);
+  std::string cudnn = text("cuDNN", device.cudnn);
+  if (device.cudnn.version != 0 && !device.cudnn_no_compiler.empty())
+    cudnn += " without engines that it compiles (" + device.cudnn_no_compiler + ')';
+  return cudnn + ", " + text("cuBLASLt", device.cublaslt);
 }
 
 }  // namespace resnet::cuda

@@ -161,7 +161,10 @@ TEST_F(CudaLibraries, AreSwitchedOffByTheEnvironment) {
   EXPECT_NE(libraries_text(device).find("no cuDNN (" + mine.missing + ')'), std::string::npos)
       << libraries_text(device);
   device.cudnn = {91900, {}}, device.cublaslt = {130100, {}};
+  device.cudnn_no_compiler.clear();
   EXPECT_EQ(libraries_text(device), "cuDNN 9.19.0, cuBLASLt 13.1.0");
+  device.cudnn_no_compiler = "no NVRTC";
+  EXPECT_EQ(libraries_text(device), "cuDNN 9.19.0 without engines that it compiles (no NVRTC), cuBLASLt 13.1.0");
   unsetenv("RESNET_ENGINE_CUDNN");
   unsetenv("RESNET_ENGINE_CUBLASLT");
 }
