@@ -88,6 +88,12 @@ struct RunSequence {
   std::vector<Step*> steps;
 };
 
+/// Where the time of a run went.
+struct RunTiming {
+  std::chrono::steady_clock::time_point wait_began;  ///< everything was enqueued
+  double device_us = 0;                              ///< between the run's begin and end, by the device's clock
+};
+
 /// A sequence recorded for replay.
 class Recording {
  public:
@@ -153,6 +159,10 @@ class Backend {
     static_cast<void>(source), static_cast<void>(target);
     return nullptr;
   }
+  /// From now on runs on the backend's own stream are timed, or no longer. @throws Error device_failed
+  virtual void time_runs(bool) {}
+  /// Of the last timed run that is over; nothing where the calling thread computes itself.
+  virtual std::optional<RunTiming> last_timing() const { return std::nullopt; }
   /// Runs the steps as part of a run; microseconds of each, of the device's own clock where it has one.
   virtual std::vector<double> time_steps(std::span<const std::unique_ptr<Step>> steps) {
     std::vector<double> times;

@@ -75,4 +75,13 @@ DeviceChoice choose_device(const std::string& device, Precision precision) {
   fail(ErrorCode::invalid_argument, "unknown device \"" + device + '"', "device", "use one of " + names);
 }
 
+std::string device_software(const DeviceInfo& device) {
+  for (const BackendEntry& entry : backend_list()) {
+    for (const DeviceInfo& known : entry.devices()) {
+      if (known.kind == device.kind && known.index == device.index) return known.software;
+    }
+  }
+  return {};
+}
+
 }  // namespace resnet

@@ -19,4 +19,7 @@ struct DeviceChoice {
 /// @throws Error invalid_argument (unknown name), device_unavailable with the device's reason, unsupported (precision)
 DeviceChoice choose_device(const std::string& device, Precision precision);
 
+/// The driver of a device and what stands above it: "driver for CUDA 13.0, runtime 13.0"; empty for a CPU.
+std::string device_software(const DeviceInfo& device);
+
 }  // namespace resnet

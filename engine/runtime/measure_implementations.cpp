@@ -37,16 +37,6 @@ void add(TimesTable& table, const std::string& profile) {
   }
 }
 
-/// The driver and what stands above it.
-std::string software(const DeviceInfo& device) {
-  for (const BackendEntry& entry : backend_list()) {
-    for (const DeviceInfo& known : entry.devices()) {
-      if (known.kind == device.kind && known.index == device.index) return known.software;
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 std::string measure_implementations(const Model& model, const SessionOptions& options, std::int64_t n, std::int64_t h,
@@ -66,7 +56,7 @@ std::string measure_implementations(const Model& model, const SessionOptions& op
   }
   const DeviceInfo device = choose_device(plain.device, plain.precision).backend->device();
   table.architecture = architecture_of(device);
-  table.origins = {{device.name, software(device), RESNET_ENGINE_VERSION, command}};
+  table.origins = {{device.name, device_software(device), RESNET_ENGINE_VERSION, command}};
   for (const std::string& name : names) {
     const auto& forbidden = plain.forbid_implementations;
     if (std::find(forbidden.begin(), forbidden.end(), name) != forbidden.end()) continue;

@@ -35,12 +35,13 @@ std::size_t input_kind(DType dtype, Layout layout) {
 }
 
 PlanCache::PlanCache(std::shared_ptr<const detail::ModelState> model, std::shared_ptr<Backend> backend,
-                     PlanOptions options, int max_plans)
+                     PlanOptions options, int max_plans, SelfTest self_test)
     : model_(std::move(model)),
       backend_(std::move(backend)),
       options_(std::move(options)),
       max_plans_(static_cast<std::size_t>(max_plans)),
-      optimised_(optimise(model_->graph(), PassOptions{options_.retain_names})) {}
+      optimised_(optimise(model_->graph(), PassOptions{options_.retain_names})),
+      self_tests_(backend_, self_test) {}
 
 PlanCache::~PlanCache() {
   try {
@@ -73,7 +74,9 @@ ReadyPlan PlanCache::make(std::int64_t n, std::int64_t h, std::int64_t w) {
   ready.n = n;
   ready.h = h;
   ready.w = w;
-  ready.plan = make_plan(optimised_, n, h, w, *backend_, options_);
+  do {
+    ready.plan = make_plan(optimised_, n, h, w, *backend_, options_);
+  } while (self_tests_.check(*ready.plan, options_.refused));
   const Plan& plan = *ready.plan;
   ready.weights = model_->weights().get(plan.weights, backend_->allocator(), options_.threads);
   for (std::size_t kind = 0; kind < input_kinds.size(); ++kind) {

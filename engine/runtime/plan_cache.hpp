@@ -10,6 +10,7 @@
 #include "plan/plan.hpp"
 #include "resnet_engine/tensor.hpp"
 #include "runtime/model_state.hpp"
+#include "runtime/self_test.hpp"
 
 namespace resnet {
 
@@ -53,7 +54,7 @@ std::size_t input_kind(DType dtype, Layout layout);
 class PlanCache {
  public:
   PlanCache(std::shared_ptr<const detail::ModelState> model, std::shared_ptr<Backend> backend, PlanOptions options,
-            int max_plans);
+            int max_plans, SelfTest self_test);
   ~PlanCache();
   PlanCache(const PlanCache&) = delete;
   PlanCache& operator=(const PlanCache&) = delete;
@@ -63,6 +64,7 @@ class PlanCache {
   /// The plan of the last get(), or null.
   ReadyPlan* current() { return plans_.empty() ? nullptr : &plans_.front(); }
   const Graph& optimised() const { return optimised_; }
+  const SelfTests& self_tests() const { return self_tests_; }
   std::byte* arena() { return arena_ ? arena_->data() : nullptr; }
 
   /// The recording for a route of the plan, or null.
@@ -92,6 +94,7 @@ class PlanCache {
   PlanOptions options_;
   std::size_t max_plans_;
   Graph optimised_;
+  SelfTests self_tests_;
   std::unique_ptr<DeviceBuffer> arena_;
   std::array<std::unique_ptr<DeviceBuffer>, 2> staging_;  ///< input, output
   std::list<ReadyPlan> plans_;                            ///< most recently used first

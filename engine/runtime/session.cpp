@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <numeric>
 #include <utility>
 
@@ -81,7 +82,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
         choice_(choose_device(options_.device, options_.precision)),
         threads_(options_.threads > 0 ? options_.threads : choice_.backend->device().cores),
         times_(measured_times(choice_.backend->device(), embedded_times(), options_.times_file)),
-        plans_(model_, choice_.backend, plan_options(), options_.max_plans) {}
+        plans_(model_, choice_.backend, plan_options(), options_.max_plans, options_.self_test) {}
 
   void prepare(std::int64_t n, std::int64_t h, std::int64_t w) {
     const Exclusive exclusive(busy_);
@@ -128,6 +129,28 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     const CallerStream callers{stream};
     run_on_device(*choice_.backend, plans_, checked(input, output), threads_, input, output, &callers);
     ran_ = true;
+  }
+
+  RunTimes run_timed(const ConstTensorView& input, const TensorView& output) {
+    choice_.backend->time_runs(true);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto us_until = [&](std::chrono::steady_clock::time_point end) {
+      return std::chrono::duration<double, std::micro>(end - begin).count();
+    };
+    try {
+      run(input, output);
+    } catch (...) {
+      choice_.backend->time_runs(false);
+      throw;
+    }
+    RunTimes times;
+    times.total_us = us_until(std::chrono::steady_clock::now());
+    if (const auto timing = choice_.backend->last_timing()) {
+      times.host_us = us_until(timing->wait_began);
+      times.device_us = timing->device_us;
+    }
+    choice_.backend->time_runs(false);
+    return times;
   }
 
   ConstTensorView retained(const std::string& name) {
@@ -177,6 +200,9 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
     ReadyPlan& plan = current_or_default();
     Json json = session_plan_json(*model_, *plan.plan, *choice_.backend,
                                   {choice_.device, choice_.reason, options_.precision, threads_});
+    Json self_tests = Json::object();
+    for (const auto& [name, result] : plans_.self_tests().results()) self_tests.set(name, result);
+    json.set("self_tests", std::move(self_tests));
     Json memory = json.at("memory");
     const WeightStore::Stats stats = model_->weights().stats();
     memory.set("weight_bytes", stats.bytes).set("weight_buffers", stats.buffers).set("weight_packs", stats.packs);
@@ -377,6 +403,9 @@ void Session::prepare(std::int64_t n, std::int64_t h, std::int64_t w) { require(
 void Session::run(const ConstTensorView& input, const TensorView& output) { require(impl_).run(input, output); }
 void Session::enqueue(const ConstTensorView& input, const TensorView& output, void* stream) {
   require(impl_).enqueue(input, output, stream);
+}
+Session::RunTimes Session::run_timed(const ConstTensorView& input, const TensorView& output) {
+  return require(impl_).run_timed(input, output);
 }
 ConstTensorView Session::retained(const std::string& name) const { return require(impl_).retained(name); }
 std::vector<std::string> Session::retained_names() const { return require(impl_).retained_names(); }

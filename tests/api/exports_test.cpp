@@ -37,6 +37,7 @@ const std::vector<std::string> functions{"resnet::to_string(resnet::ErrorCode)",
                                          "resnet::preprocess_file(",
                                          "resnet::top_k(",
                                          "resnet::list_devices(",
+                                         "resnet::run_self_tests(",
                                          "resnet::describe_plan_for(",
                                          "resnet::measure_implementations(",
                                          "resnet::merge_measured_times("};

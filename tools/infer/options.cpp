@@ -70,6 +70,7 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   std::string format = "text";
   SessionArguments session;
   std::vector<std::string> save;
+  bool self_test = false;  // main() has looked for it
 
   CLI::App app("Classifies pictures with a ResNet model file.", "resnet_infer");
   app.footer(examples);
@@ -86,6 +87,7 @@ std::optional<InferOptions> parse_infer_options(int argc, char** argv) {
   app.add_flag_callback(
       "--list-devices", [] { throw CLI::CallForVersion(device_table(list_devices()), 0); },
       "Print the devices of this machine, or why they cannot be used, and exit");
+  app.add_flag("--self-test", self_test, "Run the self-tests of the kernels of --device, print their results and exit");
   app.add_option("--batch", options.batch, "Images per run at most")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();

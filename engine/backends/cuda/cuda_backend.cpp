@@ -177,6 +177,7 @@ class CudaBackend final : public Backend {
       if (busy_stream_ && *busy_stream_ != target_.stream)
         check(cuda_api().cudaStreamWaitEvent(target_.stream, enqueued_.get(), 0), "waiting for another stream",
               device_.index);
+      if (clock_ && !callers) clock_->begin.record(target_.stream);
     } catch (...) {
       scope_.reset();
       throw;
@@ -190,7 +191,12 @@ class CudaBackend final : public Backend {
       busy_stream_ = target_.stream;
       error = cuda_api().cudaEventRecord(enqueued_.get(), target_.stream);
     } else {
-      error = cuda_api().cudaStreamSynchronize(stream_.get());
+      if (clock_) {
+        clock_->wait_began = std::chrono::steady_clock::now();
+        error = cuda_api().cudaEventRecord(clock_->end.get(), target_.stream);
+      }
+      const cudaError_t waited = cuda_api().cudaStreamSynchronize(stream_.get());
+      if (error == cudaSuccess) error = waited;
       busy_stream_.reset();
     }
     scope_.reset();
@@ -216,6 +222,15 @@ class CudaBackend final : public Backend {
   bool records() const override { return true; }
   std::unique_ptr<Recording> record(const RunSequence& sequence, const std::byte* source, std::byte* target) override {
     return std::make_unique<CudaGraph>(device_.index, sequence, source, target);
+  }
+  void time_runs(bool on) override {
+    const DeviceScope scope(device_.index);
+    clock_.reset();
+    if (on) clock_.emplace(device_.index);
+  }
+  std::optional<RunTiming> last_timing() const override {
+    if (!clock_) return std::nullopt;
+    return RunTiming{clock_->wait_began, clock_->begin.us_until(clock_->end)};
   }
   std::vector<double> time_steps(std::span<const std::unique_ptr<Step>> steps) override {
     std::vector<Event> events;
@@ -246,6 +261,12 @@ class CudaBackend final : public Backend {
   Stream stream_;
   Event enqueued_;
   std::unique_ptr<DeviceBuffer> semaphores_;
+  struct Clock {
+    explicit Clock(int device) : begin(device), end(device) {}
+    Event begin, end;
+    std::chrono::steady_clock::time_point wait_began;
+  };
+  std::optional<Clock> clock_;  ///< of timed runs
   struct Target : RunTarget {
     bool callers = false;
   };

@@ -20,4 +20,17 @@ struct DeviceReport {
 /// Thread-safe.
 RESNET_ENGINE_API std::vector<DeviceReport> list_devices();
 
+/// The self-test of one GPU kernel.
+struct SelfTestReport {
+  std::string implementation;  ///< as describe_json() names it
+  bool passed = false;
+  int cases = 0;        ///< small networks, each in one precision; 0: no network reaches this kernel
+  std::string failure;  ///< the first case that went wrong, and how
+};
+
+/// Runs the self-tests of all our kernels on a device, `device` as in SessionOptions, and keeps the results in place of
+/// earlier ones. Empty where there are none: a CPU's kernels are its library's. Thread-safe.
+/// @throws Error invalid_argument, device_unavailable, out_of_memory
+RESNET_ENGINE_API std::vector<SelfTestReport> run_self_tests(const std::string& device);
+
 }  // namespace resnet

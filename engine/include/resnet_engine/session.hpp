@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,15 @@ enum class Retain : std::uint8_t {
   steps,  ///< every step's output under the name of its last source layer; fusion as it is, no memory reuse
 };
 
+/// Whether our GPU kernels prove themselves on small exact problems before a plan uses them. Each does so once per
+/// binary, driver and device, in milliseconds; the result is kept (docs/cli.md, "Self-test"). One that fails is
+/// reported in the log and in describe_json() and not used. Says nothing on a CPU, whose kernels are its library's.
+enum class SelfTest : std::uint8_t {
+  unrecorded,  ///< on architectures for which this version has no record of a passed run on hardware
+  always,
+  never,
+};
+
 struct SessionOptions {
   std::string device =
       "auto";  ///< "auto", "cpu", "cuda", "cuda:N" or "reference"; only "auto" falls back, and says why
@@ -40,6 +50,7 @@ struct SessionOptions {
   /// A file of measured times for this device (docs/cli.md, "Measured times"): implementations are chosen by them where
   /// it holds the problem, above the times that come with the library. Ignored with `deterministic`.
   std::string times_file = {};
+  SelfTest self_test = SelfTest::unrecorded;
 };
 
 /// One model on one device with its own arena. Cheap: weights are shared with every other Session of the Model.
@@ -78,6 +89,16 @@ class RESNET_ENGINE_API Session {
   /// @throws Error invalid_argument with the nearest retained name
   ConstTensorView retained(const std::string& name) const;
   std::vector<std::string> retained_names() const;
+
+  /// Where the time of one run went, microseconds.
+  struct RunTimes {
+    double total_us = 0;              ///< of run_timed() as its caller sees it
+    std::optional<double> host_us;    ///< until the calling thread had nothing left but to wait for the device
+    std::optional<double> device_us;  ///< copies and kernels by the device's own clock
+  };
+  /// run() with a clock on it, which costs two events. Where the calling thread computes itself (on a CPU), only the
+  /// total is known. @throws Error as run()
+  RunTimes run_timed(const ConstTensorView& input, const TensorView& output);
 
   /// Device that this Session really uses, for example "cpu" or "cuda:0", and why when "auto" chose.
   const std::string& device() const;

@@ -347,6 +347,15 @@ TEST_F(Infer, SaysOfEveryDeviceWhyItCannotDoThePrecision) {
   EXPECT_TRUE(outcome.err.ends_with("not in fp8\n")) << outcome.err;
 }
 
+TEST_F(Infer, HasNoSelfTestsOfALibrarysKernels) {
+  const auto outcome = run({tool("resnet_infer"), "--device", "cpu", "--self-test"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("nothing to test on cpu"), std::string::npos) << outcome.out;
+  EXPECT_EQ(run({tool("resnet_infer"), "--self-test", "--device", "cuda:63"}).code, 5);
+  EXPECT_EQ(run({tool("resnet_infer"), "--self-test", "--device", "gpu"}).code, 2);
+  EXPECT_EQ(run({tool("resnet_infer"), "--self-test", red}).code, 2);
+}
+
 TEST_F(Infer, ForbidsOnlyWhatThereIs) {
   const auto outcome = infer({red, "--forbid-impl", "no such"});
   EXPECT_EQ(outcome.code, 2);

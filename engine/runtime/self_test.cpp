@@ -1,0 +1,300 @@
+#include "runtime/self_test.hpp"
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <exception>
+#include <vector>
+
+#include "base/aligned_buffer.hpp"
+#include "base/check.hpp"
+#include "base/dtype.hpp"
+#include "base/log.hpp"
+#include "base/result_cache.hpp"
+#include "resnet_engine/device.hpp"
+#include "runtime/backend_run.hpp"
+#include "runtime/device_choice.hpp"
+#include "runtime/self_test_cases.hpp"
+
+namespace resnet {
+namespace {
+
+/// Architectures on which `bench/gpu/run_gpu_checks.sh` has run and passed with these kernels. None yet.
+constexpr std::array<int, 0> recorded_architectures{};
+/// Executes the kernels' source on the host; the tests of the kernels run there each time.
+constexpr std::string_view emulator = "Emulated GPU";
+
+/// One network on one backend, its output.
+class CaseRun {
+ public:
+  CaseRun(const SelfTestCase& test, Backend& backend, const PlanOptions& options)
+      : test_(test),
+        backend_(backend),
+        plan_(make_plan(optimise(test.graph, PassOptions{}), test.input.n, test.input.h, test.input.w, backend,
+                        options)) {}
+
+  /// Whether a layer is the entry's.
+  bool uses(std::string_view implementation) const {
+    return std::any_of(plan_->chosen.begin(), plan_->chosen.end(),
+                       [&](const ChosenStep& step) {
+                         return !step.problem.nodes.empty() && step.implementation->name == implementation;
+                       });
+  }
+
+  std::vector<float> output() {
+    std::vector<std::unique_ptr<DeviceBuffer>> weights;
+    std::vector<const std::byte*> addresses;
+    for (const WeightRequest& request : plan_->weights) {
+      weights.push_back(packed(request));
+      addresses.push_back(weights.back()->data());
+    }
+    const std::size_t size = plan_->arena.arena_bytes;
+    const auto arena = backend_.allocator().allocate(size);
+    bind_plan(*plan_, arena->data(), addresses);
+    const std::vector<std::byte> nans(size, std::byte{0xFF});  // in every type: what nobody writes shows
+    std::vector<float> result(static_cast<std::size_t>(plan_->output.desc.dims.elements()));
+    BackendRun run(backend_, 1);
+    backend_.copy_to_device(arena->data(), nans.data(), size);
+    backend_.copy_to_device(arena->data() + plan_->input.offset,
+                            reinterpret_cast<const std::byte*>(test_.values.data()),
+                            test_.values.size() * sizeof(float));
+    for (const auto& step : plan_->steps) step->run();
+    backend_.copy_to_host(reinterpret_cast<std::byte*>(result.data()), arena->data() + plan_->output.offset,
+                          result.size() * sizeof(float));
+    run.finish();
+    return result;
+  }
+
+ private:
+  std::unique_ptr<DeviceBuffer> packed(const WeightRequest& request) const {
+    std::vector<StoredTensor> infos(request.tensors.size());
+    std::vector<TensorValues> values;
+    for (std::size_t i = 0; i < infos.size(); ++i) {
+      infos[i].name = request.tensors[i];
+      values.push_back({&infos[i], test_.weights.find(request.tensors[i])->second});
+    }
+    AlignedBuffer host(request.bytes);
+    request.pack(values, host.data());
+    auto device = backend_.allocator().allocate(request.bytes);
+    backend_.allocator().upload(device->data(), host.data(), request.bytes);
+    return device;
+  }
+
+  const SelfTestCase& test_;
+  Backend& backend_;
+  std::unique_ptr<Plan> plan_;
+};
+
+const std::vector<float>& expected(std::size_t index) {
+  static const std::vector<std::vector<float>> outputs = [] {
+    const auto entry = std::find_if(backend_list().begin(), backend_list().end(),
+                                    [](const BackendEntry& e) { return e.name == "reference"; });
+    const auto reference = entry->create(0);
+    std::vector<std::vector<float>> list;
+    for (const SelfTestCase& test : self_test_cases()) list.push_back(CaseRun(test, *reference, {}).output());
+    return list;
+  }();
+  return outputs[index];
+}
+
+/// How two outputs differ, or nothing. The sign of a zero is no difference.
+std::string difference(const std::vector<float>& got, const std::vector<float>& wanted) {
+  std::size_t count = 0, first = 0;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (got[i] == wanted[i]) continue;
+    if (count++ == 0) first = i;
+  }
+  if (count == 0) return {};
+  return std::to_string(count) + " of " + std::to_string(wanted.size()) + " values are wrong: value " +
+         std::to_string(first) + " is " + std::to_string(got[first]) + " instead of " + std::to_string(wanted[first]);
+}
+
+ValueDesc described(DType dtype, LayoutId layout) {
+  ValueDesc desc;
+  desc.dims = {1, 3, 5, 3};
+  desc.dtype = dtype;
+  desc.layout = layout;
+  return desc;
+}
+
+/// What comes back as float32 NHWC from bytes in NCHW that went through these forms one after the other.
+std::vector<float> converted(Backend& backend, std::span<const std::uint8_t> bytes, std::span<const ValueDesc> forms) {
+  const Implementation& conversion = *backend.conversion();
+  std::vector<std::unique_ptr<DeviceBuffer>> buffers;
+  for (const ValueDesc& form : forms) buffers.push_back(backend.allocator().allocate(form.bytes()));
+  std::vector<std::unique_ptr<Step>> steps;
+  for (std::size_t i = 1; i < forms.size(); ++i) {
+    StepProblem problem;
+    problem.input_descs = {forms[i - 1]};
+    problem.output_descs = {forms[i]};
+    steps.push_back(conversion.prepare(problem, backend.device()));
+    std::byte *const from = buffers[i - 1]->data(), *const to = buffers[i]->data();
+    steps.back()->bind({std::span(&from, 1), std::span(&to, 1), {}, nullptr});
+  }
+  std::vector<float> result(bytes.size());
+  const std::vector<std::byte> nans(result.size() * sizeof(float), std::byte{0xFF});
+  BackendRun run(backend, 1);
+  backend.copy_to_device(buffers.back()->data(), nans.data(), nans.size());
+  backend.copy_to_device(buffers.front()->data(), reinterpret_cast<const std::byte*>(bytes.data()), bytes.size());
+  for (const auto& step : steps) step->run();
+  backend.copy_to_host(reinterpret_cast<std::byte*>(result.data()), buffers.back()->data(), nans.size());
+  run.finish();
+  return result;
+}
+
+/// The backend's changes of type and layout, through every type of the device and back.
+void test_conversions(Backend& backend, SelfTestResult& result) {
+  const ValueDesc first = described(DType::u8, LayoutId::nchw), last = described(DType::f32, LayoutId::nhwc);
+  std::vector<std::uint8_t> bytes(first.bytes());
+  std::vector<float> wanted(bytes.size());
+  const auto positions = static_cast<std::size_t>(first.dims.h * first.dims.w);
+  const auto channels = static_cast<std::size_t>(first.dims.c);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<std::uint8_t>(i * 37 % 251);
+    wanted[i % positions * channels + i / positions] = bytes[i];
+  }
+  for (const Precision precision : {Precision::fp32, Precision::fp16, Precision::bf16}) {
+    if (!backend.supports_precision(precision)) continue;
+    ++result.cases;
+    const DType type = value_dtype(precision);
+    const ValueDesc forms[] = {first, described(DType::f32, LayoutId::nchw), last, described(type, LayoutId::nhwc),
+                               last};
+    std::string failure;
+    try {
+      failure = difference(converted(backend, bytes, std::span(forms).first(type == DType::f32 ? 3 : 5)), wanted);
+    } catch (const Error& error) {
+      failure = error.what();
+      result.lasting = false;
+    }
+    if (failure.empty()) continue;
+    result.passed = false;
+    result.failure = "bytes to " + std::string(to_string(type)) + ": " + failure;
+    return;
+  }
+}
+
+/// What the executable or library that holds this code is, without reading it; empty where that cannot be said.
+std::string binary_text() {
+  Dl_info info{};
+  struct stat status {};
+  if (dladdr(&recorded_architectures, &info) == 0 || info.dli_fname == nullptr ||
+      ::stat(info.dli_fname, &status) != 0) {
+    return {};
+  }
+  return std::to_string(status.st_size) + '.' + std::to_string(status.st_mtim.tv_sec) + '.' +
+         std::to_string(status.st_mtim.tv_nsec);
+}
+
+/// Under which a result is kept; empty where it cannot be.
+std::string cache_key(const DeviceInfo& device, std::string_view implementation) {
+  const std::string binary = binary_text();
+  if (binary.empty()) return {};
+  return "self-test " + std::string(implementation) + ", binary " RESNET_ENGINE_VERSION " " + binary + ", " + device.name + " sm_" +
+         std::to_string(device.sm) + ", " + device_software(device);
+}
+
+}  // namespace
+
+bool has_self_test(const Backend& backend, std::string_view implementation) {
+  if (backend.device().kind != DeviceKind::cuda) return false;
+  return !implementation.starts_with("cudnn") && !implementation.starts_with("cublas");
+}
+
+bool has_hardware_record(const DeviceInfo& device) {
+  return device.name == emulator || std::find(recorded_architectures.begin(), recorded_architectures.end(),
+                                              device.sm) != recorded_architectures.end();
+}
+
+SelfTestResult self_test(Backend& backend, std::string_view implementation) {
+  SelfTestResult result;
+  if (implementation == backend.conversion()->name) test_conversions(backend, result);
+  const auto& cases = self_test_cases();
+  for (std::size_t c = 0; result.passed && c < cases.size(); ++c) {
+    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16}) {
+      if (!backend.supports_precision(precision)) continue;
+      PlanOptions options;
+      options.precision = precision;
+      options.forced.emplace(implementation);
+      CaseRun run(cases[c], backend, options);
+      if (!run.uses(implementation)) continue;
+      ++result.cases;
+      std::string failure;
+      try {
+        failure = difference(run.output(), expected(c));
+      } catch (const Error& error) {
+        failure = error.what();
+        result.lasting = false;
+      }
+      if (failure.empty()) continue;
+      result.passed = false;
+      result.failure = cases[c].name + ", " + std::string(to_string(precision)) + ": " + failure;
+      return result;
+    }
+  }
+  return result;
+}
+
+void keep_self_test(const DeviceInfo& device, std::string_view implementation, const SelfTestResult& result) {
+  const std::string key = cache_key(device, implementation);
+  if (key.empty() || !result.lasting) return;
+  result_cache().put(key, Json::Object{{"passed", result.passed}, {"failure", result.failure}});
+}
+
+std::vector<SelfTestReport> run_self_tests(const std::string& device) {
+  const auto backend = choose_device(device, Precision::fp32).backend;
+  std::vector<SelfTestReport> reports;
+  std::vector<std::string_view> names;
+  for (const Implementation* entry : backend->implementations()) names.push_back(entry->name);
+  const std::string_view conversion = backend->conversion()->name;
+  if (std::find(names.begin(), names.end(), conversion) == names.end()) names.push_back(conversion);
+  for (const std::string_view name : names) {
+    if (!has_self_test(*backend, name)) continue;
+    const SelfTestResult result = self_test(*backend, name);
+    keep_self_test(backend->device(), name, result);
+    reports.push_back({std::string(name), result.passed, result.cases, result.failure});
+  }
+  return reports;
+}
+
+SelfTests::SelfTests(std::shared_ptr<Backend> backend, SelfTest mode)
+    : backend_(std::move(backend)),
+      needed_(mode == SelfTest::always || (mode == SelfTest::unrecorded && !has_hardware_record(backend_->device()))) {}
+
+bool SelfTests::check(const Plan& plan, std::map<std::string, std::string, std::less<>>& refused) {
+  if (!needed_) return false;
+  bool again = false;
+  for (const ChosenStep& step : plan.chosen) {
+    const std::string name(step.implementation->name);
+    if (results_.contains(name) || !has_self_test(*backend_, name)) continue;
+    const SelfTestResult result = kept_or_new(name);
+    const std::string& device = backend_->device().name;
+    results_[name] = result.passed ? "passed" : result.failure;
+    if (result.passed) continue;
+    const std::string reason = "failed its self-test on " + device + " (" + result.failure + ')';
+    log(LogLevel::warning, "the kernel " + name + ' ' + reason + "; it is not used. Please report this");
+    if (step.problem.nodes.empty()) {
+      fail(ErrorCode::device_failed, "the kernel " + name + ' ' + reason, "device " + device,
+           "use --device cpu; nothing else changes layout and precision there");
+    }
+    refused.emplace(name, reason);
+    again = true;
+  }
+  return again;
+}
+
+SelfTestResult SelfTests::kept_or_new(const std::string& implementation) {
+  const std::string key = cache_key(backend_->device(), implementation);
+  if (const auto kept = key.empty() ? std::nullopt : result_cache().get(key)) {
+    const Json *passed = kept->find("passed"), *failure = kept->find("failure");
+    if (passed && passed->is_bool() && failure && failure->is_string())
+      return {passed->as_bool(), 0, failure->as_string()};
+  }
+  const SelfTestResult result = self_test(*backend_, implementation);
+  keep_self_test(backend_->device(), implementation, result);
+  return result;
+}
+
+}  // namespace resnet
