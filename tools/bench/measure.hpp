@@ -11,10 +11,12 @@ namespace resnet::tools {
 /// Times of one batch size, milliseconds.
 struct BatchTimes {
   std::int64_t batch = 0;
-  double prepare_ms = 0;        ///< its plan; next to nothing for the first size, whose plan load_ms holds
-  double first_ms = 0;          ///< the first run
-  std::vector<double> runs_ms;  ///< the measured runs
-  std::string profile_json;     ///< Session::profile, with --layers
+  double prepare_ms = 0;          ///< its plan; next to nothing for the first size, whose plan load_ms holds
+  double first_ms = 0;            ///< the first run
+  std::vector<double> runs_ms;    ///< the measured runs
+  std::vector<double> host_us;    ///< of timed runs: enqueueing; empty where the calling thread computes itself
+  std::vector<double> device_us;  ///< of the same runs, by the device's clock
+  std::string profile_json;       ///< Session::profile, with --layers
 };
 
 struct Measurement {

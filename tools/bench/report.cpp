@@ -13,6 +13,23 @@ double images_per_second(const BatchTimes& times) {
   return median > 0 ? 1000 * static_cast<double>(times.batch) / median : 0;
 }
 
+/// Null where nothing was measured.
+Json spread_json(const std::vector<double>& us) {
+  if (us.empty()) return {};
+  return Json::Object{{"median", percentile(us, 50)}, {"p99", percentile(us, 99)}};
+}
+
+/// Where the time of the runs goes.
+std::string host_line(const BatchTimes& times) {
+  const std::string batch = "batch " + std::to_string(times.batch) + ": ";
+  if (times.host_us.empty()) return batch + "the calling thread computes, the host's time is the whole\n";
+  const auto spread = [](const std::vector<double>& us) {
+    return fixed(percentile(us, 50), 1) + " us (p99 " + fixed(percentile(us, 99), 1) + ")";
+  };
+  return batch + "host " + spread(times.host_us) + " until it waits, device " + spread(times.device_us) +
+         " from the first copy to the last, by its own clock\n";
+}
+
 std::string joined(const Json& names) {
   std::string text;
   for (const auto& name : names.as_array()) text += (text.empty() ? "" : " + ") + printable(name.as_string());
@@ -50,6 +67,7 @@ Json bench_json(const BenchOptions& options, const Measurement& measurement) {
                                                            {"p99", percentile(times.runs_ms, 99)}}},
                                {"images_per_second", images_per_second(times)},
                                {"runs", times.runs_ms.size()}};
+    result.set("host_us", spread_json(times.host_us)).set("device_us", spread_json(times.device_us));
     if (!times.profile_json.empty()) result.set("profile", parse_json(times.profile_json, "profile", {10'000'000, 64}));
     results.push(std::move(result));
   }
@@ -70,7 +88,9 @@ std::string bench_text(const BenchOptions& options, const Measurement& measureme
                fixed(percentile(times.runs_ms, 95), 3), fixed(percentile(times.runs_ms, 99), 3),
                fixed(images_per_second(times), 1), std::to_string(times.runs_ms.size())});
   }
-  text += table.text() + "\npeak memory " + human_bytes(measurement.peak_rss_bytes) + "\n";
+  text += table.text() + "\n";
+  for (const auto& times : measurement.batches) text += host_line(times);
+  text += "\npeak memory " + human_bytes(measurement.peak_rss_bytes) + "\n";
   for (const auto& times : measurement.batches) {
     if (!times.profile_json.empty()) text += layer_table(times);
   }

@@ -43,6 +43,7 @@ TEST_F(Bench, GivesTheAgreedJson) {
     EXPECT_NEAR(result.at("images_per_second").as_double() * latency.at("median").as_double(),
                 1000.0 * static_cast<double>(result.at("batch").as_int()), 1e-3);
     EXPECT_EQ(result.find("profile"), nullptr);
+    EXPECT_TRUE(result.at("host_us").is_null() && result.at("device_us").is_null()) << "the calling thread computes";
   }
 }
 
@@ -142,7 +143,8 @@ TEST_F(Bench, RefusesTimesThatAreDamagedOrForeign) {
 TEST_F(Bench, TellsPeopleTheSame) {
   const auto outcome = bench({"--batch", "2", "--iterations", "5", "--layers", "--input-size", "16x16"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  for (const char* text : {"load ", "median ms", "images/s", "peak memory ", "Steps at batch 2", "GFLOP/s"}) {
+  for (const char* text : {"load ", "median ms", "images/s", "peak memory ", "batch 2: the calling thread computes",
+                           "Steps at batch 2", "GFLOP/s"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
   }
 }
