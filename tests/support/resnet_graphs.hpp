@@ -26,4 +26,12 @@ std::span<const std::string_view> torchvision_resnets();
 /// @throws std::out_of_range for another name
 NetworkSpec torchvision_resnet(std::string_view name, std::int64_t size = 224, std::int64_t classes = 1000);
 
+/// Relatives with the blocks of a torchvision ResNet: what they add to a block.
+enum class Relative : std::uint8_t {
+  squeeze_excite,  ///< SE-ResNet: channels of a block scaled by what a sigmoid makes of their mean, before the residual
+  pre_activation,  ///< ResNet v2: batch norm and ReLU before each convolution, nothing behind the residual
+};
+NetworkSpec resnet_relative(Relative relative, std::string_view name, std::int64_t size = 224,
+                            std::int64_t classes = 1000);
+
 }  // namespace resnet::test
