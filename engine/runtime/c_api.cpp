@@ -1,5 +1,10 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <new>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "base/check.hpp"
 #include "base/dtype.hpp"
@@ -12,6 +17,7 @@ struct rne_model {
 struct rne_session {
   resnet::Session session;
   resnet::Model model;
+  std::string description = {};
 };
 
 namespace {
@@ -62,6 +68,34 @@ DType dtype_of(std::int32_t dtype) {
   fail(ErrorCode::invalid_argument, "is neither RNE_FLOAT32 nor RNE_UINT8", "dtype");
 }
 
+std::vector<std::string> split(const char* names) {
+  std::vector<std::string> list;
+  std::istringstream text(names == nullptr ? "" : names);
+  for (std::string name; std::getline(text, name, ',');) list.push_back(name);
+  return list;
+}
+
+SessionOptions session_options(const rne_session_options& given) {
+  rne_session_options known = {};
+  constexpr std::size_t smallest = offsetof(rne_session_options, device);
+  if (given.struct_size < smallest)
+    fail(ErrorCode::invalid_argument, "is not sizeof(rne_session_options)", "struct_size");
+  std::memcpy(&known, &given, std::min(given.struct_size, sizeof known));
+  SessionOptions options;
+  if (known.device != nullptr) options.device = known.device;
+  if (known.precision != nullptr) options.precision = parse_precision(known.precision);
+  options.threads = known.threads;
+  options.deterministic = known.deterministic != 0;
+  options.force_implementations = split(known.force_implementations);
+  options.forbid_implementations = split(known.forbid_implementations);
+  return options;
+}
+
+ConstTensorView input_view(const rne_session& session, const void* input, std::int32_t dtype, std::int32_t layout,
+                           std::int64_t n, std::int64_t height, std::int64_t width, MemoryKind memory) {
+  return {input, n, height, width, session.model.input_size().channels, dtype_of(dtype), layout_of(layout), memory};
+}
+
 }  // namespace
 
 const char* rne_last_error(void) { return last_error().c_str(); }
@@ -97,15 +131,27 @@ const char* rne_model_label(const rne_model* model, int64_t index) {
 
 rne_status rne_session_create(const rne_model* model, const char* device, const char* precision, int32_t threads,
                               rne_session** session) {
+  rne_session_options options = {};
+  options.struct_size = sizeof options;
+  options.device = device, options.precision = precision, options.threads = threads;
+  return rne_session_create_with(model, &options, session);
+}
+
+rne_status rne_session_create_with(const rne_model* model, const rne_session_options* options, rne_session** session) {
   return guarded([&] {
     require(model, "model");
+    require(options, "options");
     require(session, "session");
-    SessionOptions options;
-    if (device != nullptr) options.device = device;
-    if (precision != nullptr) options.precision = parse_precision(precision);
-    options.threads = threads;
-    *session = new rne_session{Session(model->model, options), model->model};
+    *session = new rne_session{Session(model->model, session_options(*options)), model->model};
   });
+}
+
+const char* rne_session_describe(rne_session* session) {
+  const rne_status status = guarded([&] {
+    require(session, "session");
+    session->description = session->session.describe_json();
+  });
+  return status == RNE_OK ? session->description.c_str() : nullptr;
 }
 
 void rne_session_free(rne_session* session) { delete session; }
@@ -114,9 +160,18 @@ rne_status rne_session_run(rne_session* session, const void* input, int32_t dtyp
                            int64_t height, int64_t width, float* output) {
   return guarded([&] {
     require(session, "session");
-    ConstTensorView in{
-        input, n, height, width, session->model.input_size().channels, dtype_of(dtype), layout_of(layout)};
-    session->session.run(in, {output, n, 1, 1, session->model.output_size()});
+    session->session.run(input_view(*session, input, dtype, layout, n, height, width, MemoryKind::host),
+                         {output, n, 1, 1, session->model.output_size()});
+  });
+}
+
+rne_status rne_session_enqueue(rne_session* session, const void* input, int32_t dtype, int32_t layout, int64_t n,
+                               int64_t height, int64_t width, float* output, void* stream) {
+  return guarded([&] {
+    require(session, "session");
+    const TensorView out{output, n, 1, 1, session->model.output_size(), DType::f32, Layout::nhwc, MemoryKind::device};
+    session->session.enqueue(input_view(*session, input, dtype, layout, n, height, width, MemoryKind::device), out,
+                             stream);
   });
 }
 

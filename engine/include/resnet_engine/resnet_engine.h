@@ -53,9 +53,32 @@ RNE_API rne_status rne_session_create(const rne_model* model, const char* device
                                       int32_t threads, rne_session** session);
 RNE_API void rne_session_free(rne_session* session);
 
+/* The same with more to choose. Fields keep their defaults where they are null or 0. */
+typedef struct rne_session_options {
+  size_t
+      struct_size; /* sizeof(rne_session_options): programs and libraries of different versions understand each other */
+  const char* device;
+  const char* precision;
+  int32_t threads;
+  int32_t deterministic;             /* not 0: results are also independent of the batch */
+  const char* force_implementations; /* names of rne_session_describe separated by commas: taken wherever they can be */
+  const char* forbid_implementations; /* never taken */
+} rne_session_options;
+RNE_API rne_status rne_session_create_with(const rne_model* model, const rne_session_options* options,
+                                           rne_session** session);
+
+/* Device, steps, implementations, refusals and memory as JSON (docs/cli.md). Valid until the next call of this function
+ * for the session; null on failure. */
+RNE_API const char* rne_session_describe(rne_session* session);
+
 /* Runs n pictures of height x width x channels; writes n x output_size floats. Host memory. */
 RNE_API rne_status rne_session_run(rne_session* session, const void* input, int32_t dtype, int32_t layout, int64_t n,
                                    int64_t height, int64_t width, float* output);
+
+/* On a GPU: the same for tensors in that GPU's memory, on the caller's stream (a cudaStream_t; null is the legacy
+ * default stream). Returns when the work is enqueued; the tensors stay until the stream is past it. */
+RNE_API rne_status rne_session_enqueue(rne_session* session, const void* input, int32_t dtype, int32_t layout,
+                                       int64_t n, int64_t height, int64_t width, float* output, void* stream);
 
 /* Reads an image file and writes the model's input tensor for it (1 x height x width x channels float32 in `layout`),
  * with the preprocessing that the model file holds. `capacity` is the number of floats that `tensor` has room for. */

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   rne_session* session = NULL;
   int64_t height = 0, width = 0, channels = 0, outputs = 0;
   float *input, *output;
+  rne_session_options options = {0};
   CHECK(argc == 2);
   CHECK(strcmp(rne_last_error(), "") == 0);
   CHECK(rne_model_load("does-not-exist.rne", &model) == 3 && model == NULL);
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
   CHECK(rne_session_create(model, "no-such-device", NULL, 0, &session) == 1 && session == NULL);
   CHECK(rne_session_create(model, "cpu", "fp32", 1, &session) == RNE_OK);
   rne_model_free(model); /* the session keeps what it needs */
+  CHECK(rne_model_load(argv[1], &model) == RNE_OK);
   input = calloc((size_t)(2 * height * width * channels), sizeof(float));
   output = malloc((size_t)(2 * outputs) * sizeof(float));
   CHECK(input != NULL && output != NULL);
@@ -41,7 +43,24 @@ int main(int argc, char** argv) {
   CHECK(rne_session_run(session, input, RNE_FLOAT32, 7, 2, height, width, output) == 1);
   CHECK(rne_session_run(session, NULL, RNE_FLOAT32, RNE_NCHW, 2, height, width, output) == 1);
   CHECK(rne_session_run(NULL, input, RNE_FLOAT32, RNE_NCHW, 2, height, width, output) == 1);
+  CHECK(rne_session_enqueue(session, input, RNE_FLOAT32, RNE_NCHW, 2, height, width, output, NULL) != RNE_OK);
+  CHECK(strstr(rne_last_error(), "no streams") != NULL);
+  CHECK(strstr(rne_session_describe(session), "\"implementation\"") != NULL);
+  CHECK(rne_session_describe(NULL) == NULL);
   rne_session_free(session);
+  options.struct_size = 1;
+  session = NULL;
+  CHECK(rne_session_create_with(model, &options, &session) == 1 && session == NULL);
+  options.struct_size = offsetof(rne_session_options, force_implementations); /* an older program's */
+  options.device = "reference";
+  options.force_implementations = "no such implementation";
+  CHECK(rne_session_create_with(model, &options, &session) == RNE_OK);
+  rne_session_free(session);
+  options.struct_size = sizeof options;
+  session = NULL;
+  CHECK(rne_session_create_with(model, &options, &session) == 1 && session == NULL);
+  CHECK(strstr(rne_last_error(), "no such implementation") != NULL);
+  rne_model_free(model);
   rne_session_free(NULL);
   rne_model_free(NULL);
   free(input);
