@@ -38,10 +38,9 @@ class CaseRun {
 
   /// Whether a layer is the entry's.
   bool uses(std::string_view implementation) const {
-    return std::any_of(plan_->chosen.begin(), plan_->chosen.end(),
-                       [&](const ChosenStep& step) {
-                         return !step.problem.nodes.empty() && step.implementation->name == implementation;
-                       });
+    return std::any_of(plan_->chosen.begin(), plan_->chosen.end(), [&](const ChosenStep& step) {
+      return !step.problem.nodes.empty() && step.implementation->name == implementation;
+    });
   }
 
   std::vector<float> output() {
@@ -192,8 +191,8 @@ std::string binary_text() {
 std::string cache_key(const DeviceInfo& device, std::string_view implementation) {
   const std::string binary = binary_text();
   if (binary.empty()) return {};
-  return "self-test " + std::string(implementation) + ", binary " RESNET_ENGINE_VERSION " " + binary + ", " + device.name + " sm_" +
-         std::to_string(device.sm) + ", " + device_software(device);
+  return "self-test " + std::string(implementation) + ", binary " RESNET_ENGINE_VERSION " " + binary + ", " +
+         device.name + " sm_" + std::to_string(device.sm) + ", " + device_software(device);
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ bool has_self_test(const Backend& backend, std::string_view implementation);
 /// Whether the kernels have run and passed all their tests on such a device, so that they need no self-test there.
 bool has_hardware_record(const DeviceInfo& device);
 
-/// Runs every case that reaches the entry, in every precision of the device, and compares with the reference loops bit by
-/// bit. Milliseconds on a GPU. An error of the device counts as a failure.
+/// Runs every case that reaches the entry, in every precision of the device, and compares with the reference loops bit
+/// by bit. Milliseconds on a GPU. An error of the device counts as a failure.
 SelfTestResult self_test(Backend& backend, std::string_view implementation);
 
 /// Keeps a result for later sessions.
@@ -39,8 +39,8 @@ class SelfTests {
  public:
   SelfTests(std::shared_ptr<Backend> backend, SelfTest mode);
 
-  /// Tests what the plan uses and was not tested yet. Adds kernels that failed to `refused` with the reason, and says so
-  /// in the log. @return whether the plan uses one of them and must be made again
+  /// Tests what the plan uses and was not tested yet. Adds kernels that failed to `refused` with the reason, and says
+  /// so in the log. @return whether the plan uses one of them and must be made again
   /// @throws Error device_failed when what changes layout and precision fails: nothing can take its place
   bool check(const Plan& plan, std::map<std::string, std::string, std::less<>>& refused);
 

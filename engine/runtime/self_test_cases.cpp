@@ -103,8 +103,9 @@ std::vector<SelfTestCase> make_cases() {
       Builder("max_pool 3x3 stride 2", {1, 5, 4, 6}, 8).add("y", "max_pool", {"x"}, window(3, 2, 1)).done());
   cases.push_back(Builder("avg_pool 2x2", {1, 4, 4, 6}, 8).add("y", "avg_pool", {"x"}, window(2, 2, 0)).done());
   cases.push_back(Builder("global_avg_pool of 4x4", {1, 4, 4, 6}, 4).add("y", "global_avg_pool", {"x"}).done());
-  cases.push_back(
-      Builder("adaptive_avg_pool to 2x2", {1, 4, 4, 6}, 8).add("y", "adaptive_avg_pool", {"x"}, {{"output", Ints{2, 2}}}).done());
+  cases.push_back(Builder("adaptive_avg_pool to 2x2", {1, 4, 4, 6}, 8)
+                      .add("y", "adaptive_avg_pool", {"x"}, {{"output", Ints{2, 2}}})
+                      .done());
   cases.push_back(Builder("pad", {1, 3, 2, 6}, 8)
                       .add("y", "pad", {"x"}, {{"pads", Ints{1, 2, 3, 0}}, {"mode", std::string("zero")}})
                       .done());

@@ -33,7 +33,8 @@ ExitCode infer_self_test(int argc, char** argv) {
   StandardOutput out;
   ExitCode code = ExitCode::ok;
   if (reports.empty()) {
-    out.write("nothing to test on " + device + ": its kernels are a library's or the reference loops; GPUs have self-tests\n");
+    out.write("nothing to test on " + device +
+              ": its kernels are a library's or the reference loops; GPUs have self-tests\n");
   } else {
     Table table({"kernel", ">cases", "result"});
     for (const SelfTestReport& report : reports) {
