@@ -99,10 +99,14 @@ ReadyPlan PlanCache::make(std::int64_t n, std::int64_t h, std::int64_t w) {
 void PlanCache::reserve(const Plan& plan) {
   // The old arena holds nothing between runs; both at once would double the peak.
   const bool arena_moves = !arena_ || arena_->size() < plan.arena.arena_bytes;
-  bool staging_moves = grow(staging_[0], plan.input.desc.bytes());
-  staging_moves = grow(staging_[1], plan.output.desc.bytes()) || staging_moves;
-  if (!arena_moves && !staging_moves) return;
-  for (ReadyPlan& other : plans_) other.replays.clear();
+  const std::array sizes{plan.input.desc.bytes(), plan.output.desc.bytes()};
+  if (!arena_moves && !outgrown(staging_[0], sizes[0]) && !outgrown(staging_[1], sizes[1])) return;
+  for (ReadyPlan& other : plans_) other.replays.clear();  // before what they copy from and to is gone
+  for (std::size_t side = 0; side < sizes.size(); ++side) {
+    if (!outgrown(staging_[side], sizes[side])) continue;
+    staging_[side].reset();
+    staging_[side] = backend_->allocate_staging(sizes[side]);
+  }
   if (!arena_moves) return;
   arena_.reset();
   try {
@@ -114,11 +118,8 @@ void PlanCache::reserve(const Plan& plan) {
   for (ReadyPlan& other : plans_) bind(other);
 }
 
-bool PlanCache::grow(std::unique_ptr<DeviceBuffer>& staging, std::size_t bytes) {
-  if (backend_->allocator().host_visible() || bytes > max_staging_bytes || staged(staging, bytes)) return false;
-  staging.reset();
-  staging = backend_->allocate_staging(bytes);
-  return true;
+bool PlanCache::outgrown(const std::unique_ptr<DeviceBuffer>& staging, std::size_t bytes) const {
+  return !backend_->allocator().host_visible() && bytes <= max_staging_bytes && staged(staging, bytes) == nullptr;
 }
 
 void PlanCache::bind(ReadyPlan& ready) {
@@ -141,19 +142,14 @@ Recording* PlanCache::recording(ReadyPlan& plan, const Route& route) {
 }
 
 void PlanCache::keep(ReadyPlan& plan, const Route& route, std::unique_ptr<Recording> recording) {
-  std::size_t count = 0;
-  std::vector<ReadyPlan::Replay>* oldest = nullptr;
+  std::size_t count = 0, place = 0;
+  std::vector<ReadyPlan::Replay>* oldest = nullptr;  // the list that holds it, at `place`
   for (ReadyPlan& other : plans_) {
-    if (other.replays.empty()) continue;
-    const auto first = [](std::vector<ReadyPlan::Replay>& replays) {
-      return std::min_element(replays.begin(), replays.end(),
-                              [](const auto& a, const auto& b) { return a.last_use < b.last_use; });
-    };
-    std::iter_swap(other.replays.begin(), first(other.replays));
-    count += other.replays.size();
-    if (!oldest || other.replays.front().last_use < oldest->front().last_use) oldest = &other.replays;
+    for (std::size_t i = 0; i < other.replays.size(); ++i, ++count) {
+      if (!oldest || other.replays[i].last_use < (*oldest)[place].last_use) oldest = &other.replays, place = i;
+    }
   }
-  if (count >= max_recordings) oldest->erase(oldest->begin());
+  if (count >= max_recordings) oldest->erase(oldest->begin() + static_cast<std::ptrdiff_t>(place));
   plan.replays.push_back({route, std::move(recording), ++uses_});
 }
 

@@ -83,8 +83,8 @@ class PlanCache {
   ReadyPlan make(std::int64_t n, std::int64_t h, std::int64_t w);
   void reserve(const Plan& plan);
   void bind(ReadyPlan& plan);
-  /// True where the memory is another one than before.
-  bool grow(std::unique_ptr<DeviceBuffer>& staging, std::size_t bytes);
+  /// Whether staging memory is wanted for a tensor that the present one does not hold.
+  bool outgrown(const std::unique_ptr<DeviceBuffer>& staging, std::size_t bytes) const;
   static std::byte* staged(const std::unique_ptr<DeviceBuffer>& staging, std::size_t bytes) {
     return staging && staging->size() >= bytes ? staging->data() : nullptr;
   }

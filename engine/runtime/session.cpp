@@ -87,7 +87,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   void prepare(std::int64_t n, std::int64_t h, std::int64_t w) {
     const Exclusive exclusive(busy_);
     ReadyPlan& plan = ready(n, h, w);
-    if (host_visible()) return;
+    if (host_visible() || plans_.recording(plan, Route{}) != nullptr) return;
     const std::int64_t channels = model_->graph().input_dims().c;
     const Dims& out = plan.plan->output.desc.dims;
     const std::vector<float> x(static_cast<std::size_t>(n * h * w * channels));
@@ -99,20 +99,7 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
 
   void run(const ConstTensorView& input, const TensorView& output) {
     const Exclusive exclusive(busy_);
-    ReadyPlan& plan = checked(input, output);
-    const BookedThreads booked(threads_);
-    warn_when_oversubscribed(booked.total());
-    if (host_visible()) {
-      const InputLoad& load = plan.loads[input_kind(input.dtype, input.layout)];
-      BackendRun running(*choice_.backend, threads_);
-      move(*load.conversion, bytes(input.data), plans_.arena() + load.to.offset);
-      for (std::size_t s = load.first_step; s < plan.plan->steps.size(); ++s) plan.plan->steps[s]->run();
-      move(*plan.output_step, plans_.arena() + plan.plan->output.offset, bytes(output.data));
-      running.finish();
-    } else {
-      run_on_device(*choice_.backend, plans_, plan, threads_, input, output, nullptr);
-    }
-    ran_ = true;
+    run_alone(input, output);
   }
 
   void enqueue(const ConstTensorView& input, const TensorView& output, void* stream) {
@@ -132,13 +119,14 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   }
 
   RunTimes run_timed(const ConstTensorView& input, const TensorView& output) {
+    const Exclusive exclusive(busy_);
     choice_.backend->time_runs(true);
     const auto begin = std::chrono::steady_clock::now();
     const auto us_until = [&](std::chrono::steady_clock::time_point end) {
       return std::chrono::duration<double, std::micro>(end - begin).count();
     };
     try {
-      run(input, output);
+      run_alone(input, output);
     } catch (...) {
       choice_.backend->time_runs(false);
       throw;
@@ -263,6 +251,23 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
   }
 
   bool host_visible() const { return choice_.backend->allocator().host_visible(); }
+
+  void run_alone(const ConstTensorView& input, const TensorView& output) {
+    ReadyPlan& plan = checked(input, output);
+    const BookedThreads booked(threads_);
+    warn_when_oversubscribed(booked.total());
+    if (host_visible()) {
+      const InputLoad& load = plan.loads[input_kind(input.dtype, input.layout)];
+      BackendRun running(*choice_.backend, threads_);
+      move(*load.conversion, bytes(input.data), plans_.arena() + load.to.offset);
+      for (std::size_t s = load.first_step; s < plan.plan->steps.size(); ++s) plan.plan->steps[s]->run();
+      move(*plan.output_step, plans_.arena() + plan.plan->output.offset, bytes(output.data));
+      running.finish();
+    } else {
+      run_on_device(*choice_.backend, plans_, plan, threads_, input, output, nullptr);
+    }
+    ran_ = true;
+  }
 
   /// The plan of a run, with tensors that fit it.
   ReadyPlan& checked(const ConstTensorView& input, const TensorView& output) {

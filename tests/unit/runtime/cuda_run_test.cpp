@@ -139,6 +139,8 @@ TEST_F(CudaRun, ReplaysTheFirstRunBehindPrepare) {
   Session session = this->session();
   session.prepare(2, 8, 8);
   CudaInjector calls;
+  session.prepare(2, 8, 8);
+  EXPECT_EQ(CudaInjector::counts, Counts{}) << "it is prepared";
   run(session, 2, 8, 0.5f);
   EXPECT_EQ(CudaInjector::counts, (Counts{{"cudaGetDevice", 1}, {"cudaGraphLaunch", 1}, {"cudaStreamSynchronize", 1}}));
 }
@@ -270,6 +272,20 @@ TEST_F(CudaRun, DoesWithoutPinnedMemory) {
   EXPECT_EQ(
       CudaInjector::counts,
       (Counts{{"cudaGetDevice", 1}, {"cudaMemcpyAsync", 1}, {"cudaGraphLaunch", 1}, {"cudaStreamSynchronize", 1}}));
+}
+
+/// Nothing recorded copies from staging memory that went away for larger memory that CUDA did not give.
+TEST_F(CudaRun, ForgetsRecordingsOfStagingMemoryThatIsGone) {
+  Session session = this->session();
+  session.prepare(4, 8, 8);  // the arena serves both sizes below
+  run(session, 1, 8, 0.25f);
+  CudaInjector calls;
+  calls.api().cudaMallocHost = [](void**, std::size_t) { return cudaErrorIllegalState; };
+  failure([&] { session.prepare(64, 8, 8); }, ErrorCode::device_failed);
+  calls.api().cudaMallocHost = built_in_cuda_api().cudaMallocHost;
+  CudaInjector::counts.clear();
+  EXPECT_EQ(run(session, 1, 8, 0.5f), answer(0.5f));
+  EXPECT_EQ(CudaInjector::counts["cudaGraphInstantiate"], 1);
 }
 
 /// A first session packs the weights; the others make their streams, arenas and graphs.
