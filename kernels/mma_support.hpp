@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "kernels/compiled_for.hpp"
 #include "kernels/device/mma.hpp"
 #include "kernels/kernel.hpp"
 
@@ -12,7 +13,7 @@ inline Support mma_operands(Precision precision, DType in, DType out, const Devi
   const std::string name(to_string(precision));
   if (precision != Precision::fp16 && precision != Precision::bf16 && precision != Precision::tf32)
     return Support::no("precision must be fp16, bf16 or tf32, is " + name);
-  const int oldest = precision == Precision::fp16 ? 75 : 80;
+  const int oldest = oldest_sm_of(precision);
   if (device.sm < oldest)
     return Support::no(name + " needs sm_" + std::to_string(oldest) + " or newer, is sm_" + std::to_string(device.sm));
   const DType operand = precision == Precision::fp16   ? DType::f16

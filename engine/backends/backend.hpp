@@ -118,6 +118,8 @@ struct Implementation {
   /// Aliases; null = none.
   std::vector<AliasRule> (*aliases)(const StepProblem& problem) = nullptr;
   std::unique_ptr<Step> (*prepare)(const StepProblem& problem, const DeviceInfo& device) = nullptr;
+  /// A vendor's library does the work, not a kernel of ours.
+  bool library = false;
 };
 
 /// A way to execute graphs on one device. Immutable after construction and thread-safe.

@@ -197,9 +197,8 @@ std::string cache_key(const DeviceInfo& device, std::string_view implementation)
 
 }  // namespace
 
-bool has_self_test(const Backend& backend, std::string_view implementation) {
-  if (backend.device().kind != DeviceKind::cuda) return false;
-  return !implementation.starts_with("cudnn") && !implementation.starts_with("cublas");
+bool has_self_test(const Backend& backend, const Implementation& implementation) {
+  return backend.device().kind == DeviceKind::cuda && !implementation.library;
 }
 
 bool has_hardware_record(const DeviceInfo& device) {
@@ -245,15 +244,16 @@ void keep_self_test(const DeviceInfo& device, std::string_view implementation, c
 std::vector<SelfTestReport> run_self_tests(const std::string& device) {
   const auto backend = choose_device(device, Precision::fp32).backend;
   std::vector<SelfTestReport> reports;
-  std::vector<std::string_view> names;
-  for (const Implementation* entry : backend->implementations()) names.push_back(entry->name);
-  const std::string_view conversion = backend->conversion()->name;
-  if (std::find(names.begin(), names.end(), conversion) == names.end()) names.push_back(conversion);
-  for (const std::string_view name : names) {
-    if (!has_self_test(*backend, name)) continue;
-    const SelfTestResult result = self_test(*backend, name);
-    keep_self_test(backend->device(), name, result);
-    reports.push_back({std::string(name), result.passed, result.cases, result.failure});
+  const auto listed = backend->implementations();
+  std::vector<const Implementation*> all(listed.begin(), listed.end());
+  // Where the kernel that converts serves layers, too, it is listed.
+  const auto same_name = [&](const Implementation* entry) { return entry->name == backend->conversion()->name; };
+  if (std::none_of(all.begin(), all.end(), same_name)) all.push_back(backend->conversion());
+  for (const Implementation* entry : all) {
+    if (!has_self_test(*backend, *entry)) continue;
+    const SelfTestResult result = self_test(*backend, entry->name);
+    keep_self_test(backend->device(), entry->name, result);
+    reports.push_back({std::string(entry->name), result.passed, result.cases, result.failure});
   }
   return reports;
 }
@@ -267,7 +267,7 @@ bool SelfTests::check(const Plan& plan, std::map<std::string, std::string, std::
   bool again = false;
   for (const ChosenStep& step : plan.chosen) {
     const std::string name(step.implementation->name);
-    if (results_.contains(name) || !has_self_test(*backend_, name)) continue;
+    if (results_.contains(name) || !has_self_test(*backend_, *step.implementation)) continue;
     const SelfTestResult result = kept_or_new(name);
     const std::string& device = backend_->device().name;
     results_[name] = result.passed ? "passed" : result.failure;

@@ -21,7 +21,7 @@ struct SelfTestResult {
 
 /// Whether an entry is a kernel of ours, which answers for itself. A library is its vendor's business: it may sum
 /// integers in ways that are not exact.
-bool has_self_test(const Backend& backend, std::string_view implementation);
+bool has_self_test(const Backend& backend, const Implementation& implementation);
 
 /// Whether the kernels have run and passed all their tests on such a device, so that they need no self-test there.
 bool has_hardware_record(const DeviceInfo& device);

@@ -291,10 +291,9 @@ Support cuda_backend_available(int index) {
   DeviceInfo info;
   if (const cudaError_t error = kernels::query_device(index, info); error != cudaSuccess)
     return cuda::no_devices(error);
-  constexpr int oldest = 75;
-  if (info.sm < oldest) {
+  if (info.sm < kernels::oldest_sm) {
     return Support::no(info.name + " is sm_" + std::to_string(info.sm) + "; the kernels need sm_" +
-                       std::to_string(oldest) + " (Turing) or newer");
+                       std::to_string(kernels::oldest_sm) + " (Turing) or newer");
   }
   return kernels::compiled_for(cuda_api().architectures, info.sm);
 }

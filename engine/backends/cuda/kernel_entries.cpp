@@ -65,13 +65,19 @@ StepDescs kernel_descs(const StepProblem& problem, const DeviceInfo&) {
   return wanted;
 }
 
-namespace {
-
-std::string shape_text(const TensorShape& shape) {
-  std::string text;
-  for (const std::int64_t extent : shape) text += 'x' + std::to_string(extent);
-  return text.substr(text.empty() ? 0 : 1);
+std::string filter_text(const StepProblem& problem, DType dtype) {
+  const Node& node = problem.node();
+  std::string text(to_string(dtype));
+  char separator = ' ';
+  for (const std::int64_t extent : *NodeShapes(*problem.graph, problem.nodes[0], *problem.shapes).weights[0]) {
+    text += separator + std::to_string(extent);
+    separator = 'x';
+  }
+  if (node.op->name == "dense" && string_attr(node.attrs, "input_order") == "nchw") text += " from nchw";
+  return text;
 }
+
+namespace {
 
 /// The filter as the kernel packs it.
 WeightRequest filter_request(const Kernel& kernel, const StepProblem& step, const Problem& problem) {
@@ -79,11 +85,9 @@ WeightRequest filter_request(const Kernel& kernel, const StepProblem& step, cons
   const NodeShapes shapes(*step.graph, step.nodes[0], *step.shapes);
   WeightRequest request;
   request.tensors = {node.weights[0]};
-  request.format = "cuda " + std::string(kernel.weights.format) + ' ' +
-                   std::string(to_string(step.input_descs[0].dtype)) + ' ' + shape_text(*shapes.weights[0]);
+  request.format = "cuda " + std::string(kernel.weights.format) + ' ' + filter_text(step, step.input_descs[0].dtype);
   if (const auto* conv = std::get_if<ConvProblem>(&problem); conv && conv->groups > 1)
     request.format += " in " + std::to_string(conv->groups) + " groups";
-  if (node.op->name == "dense" && string_attr(node.attrs, "input_order") == "nchw") request.format += " from nchw";
   request.bytes = kernel.weights.bytes(problem);
   request.pack = [&kernel, problem, op = node.op, attrs = node.attrs, inputs = shapes.inputs,
                   shape = *shapes.weights[0]](std::span<const TensorValues> tensors, std::byte* out) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "backends/backend.hpp"
 #include "kernels/kernel.hpp"
@@ -25,6 +26,9 @@ std::size_t operand(const StepProblem& problem, std::size_t input);
 ValueDesc plain_desc(const ValueDesc& from, DType dtype);
 /// Values in the type of the precision; the output in the network's own, f32, where the kernel can change types.
 StepDescs kernel_descs(const StepProblem& problem, const DeviceInfo& device);
+
+/// What a packed filter depends on beside its packing: element type, shape, and the order of its columns.
+std::string filter_text(const StepProblem& problem, DType dtype);
 
 /// One entry per line of the kernels' catalog, in its order.
 std::span<const Implementation* const> kernel_entries();

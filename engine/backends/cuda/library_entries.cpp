@@ -15,6 +15,7 @@
 #include "backends/cuda/runtime.hpp"
 #include "base/check.hpp"
 #include "base/dtype.hpp"
+#include "kernels/compiled_for.hpp"
 #include "kernels/cuda_api.hpp"
 #include "kernels/estimate.hpp"
 
@@ -36,8 +37,7 @@ StepProblem with_descs(const StepProblem& problem, StepDescs descs) {
 Support usable(const char* name, const LibraryInfo& library, const StepProblem& problem, const DeviceInfo& device) {
   if (library.version == 0)
     return Support::no(library.missing.empty() ? std::string(name) + " is not loaded" : library.missing);
-  const int oldest = problem.precision == Precision::bf16 || problem.precision == Precision::tf32 ? 80 : 75;
-  if (device.sm < oldest) {
+  if (const int oldest = kernels::oldest_sm_of(problem.precision); device.sm < oldest) {
     return Support::no(std::string(to_string(problem.precision)) + " needs sm_" + std::to_string(oldest) +
                        ", the device is sm_" + std::to_string(device.sm));
   }
@@ -299,7 +299,7 @@ struct Dense {
 
 template <class Entry>
 constexpr Implementation entry(std::string_view name, StepDescs (*descs)(const StepProblem&, const DeviceInfo&)) {
-  return {name, Entry::match, Entry::supports, Entry::estimate_us, descs, nullptr, Entry::prepare};
+  return {name, Entry::match, Entry::supports, Entry::estimate_us, descs, nullptr, Entry::prepare, true};
 }
 
 constexpr Implementation cudnn = entry<Conv<CudnnForm::folded>>("cudnn", conv_descs);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/cuda/kernel_entries.hpp"
 #include "backends/cuda/op_problem.hpp"
 #include "base/check.hpp"
 #include "base/dtype.hpp"
@@ -41,12 +42,6 @@ Source source_of(const StepProblem& step) {
   return {node.value_name(), node.epilogue.affine, static_cast<std::size_t>(step.output_descs[0].dims.c)};
 }
 
-std::string shape_text(const TensorShape& shape) {
-  std::string text;
-  for (const std::int64_t extent : shape) text += ' ' + std::to_string(extent);
-  return text;
-}
-
 }  // namespace
 
 WeightRequest library_filter(const StepProblem& step, DType dtype, bool folded) {
@@ -57,8 +52,7 @@ WeightRequest library_filter(const StepProblem& step, DType dtype, bool folded) 
   for (const std::int64_t extent : shape) elements *= static_cast<std::size_t>(extent);
   WeightRequest request;
   request.tensors = {node.weights[0]};
-  request.format = "cuda library " + std::string(to_string(dtype)) + shape_text(shape);
-  if (node.op->name == "dense" && string_attr(node.attrs, "input_order") == "nchw") request.format += " from nchw";
+  request.format = "cuda library " + filter_text(step, dtype);
   Source source = source_of(step);
   if (!folded) source.affine.clear();
   if (!source.affine.empty()) {

@@ -5,6 +5,7 @@
 #include "backends/cuda/runtime.hpp"
 #include "base/check.hpp"
 #include "base/dtype.hpp"
+#include "kernels/compiled_for.hpp"
 
 namespace resnet {
 namespace cuda {
@@ -48,10 +49,9 @@ class Planner final : public Backend {
 }  // namespace cuda
 
 Support cuda_supports_precision(const DeviceInfo& device, const std::string& device_name, Precision precision) {
-  const int oldest = precision == Precision::tf32 || precision == Precision::bf16 ? 80 : 75;
   if (precision == Precision::int8 || precision == Precision::fp8)
     return Support::no(std::string(to_string(precision)) + " is not implemented on cuda; use fp16 or bf16");
-  if (device.sm < oldest) {
+  if (const int oldest = kernels::oldest_sm_of(precision); device.sm < oldest) {
     return Support::no(std::string(to_string(precision)) + " needs sm_" + std::to_string(oldest) + ", " + device_name +
                        " (" + device.name + ") is sm_" + std::to_string(device.sm) + "; use fp16 or fp32");
   }
