@@ -134,6 +134,13 @@ class Backend {
   /// Makes a step that changes dtype, layout or channel padding of one value: `problem` has one input, one output and
   /// no nodes; null when the pair is not supported. Also used at the network's input and output (u8, NCHW).
   virtual const Implementation* conversion() const = 0;
+  /// The same from uint8 with a factor and a summand per channel: out = in * scale[c] + shift[c]. Null where the
+  /// backend has none; the host does it where it sees the device's memory.
+  virtual std::unique_ptr<Step> affine_conversion(const ValueDesc& from, const ValueDesc& to,
+                                                  std::span<const float> scale, std::span<const float> shift) {
+    static_cast<void>(from), static_cast<void>(to), static_cast<void>(scale), static_cast<void>(shift);
+    return nullptr;
+  }
   virtual Support supports_precision(Precision precision) const = 0;
   /// Brackets the steps of one run on the calling thread (thread count, stream). Not nested. end_run() returns when
   /// everything in between is done, or, where begin_run() was given a stream, when it is enqueued there; the next run

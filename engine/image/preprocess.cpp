@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <array>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "base/aligned_buffer.hpp"
 #include "base/check.hpp"
@@ -35,10 +38,11 @@ void check_image(const Image& image) {
 void check_output(const TensorView& out, const Geometry& geometry, std::int64_t channels) {
   const auto bad = [](std::string message) {
     fail(ErrorCode::invalid_argument, std::move(message), "preprocess output",
-         "allocate float32 host memory of the size that preprocessed_size tells");
+         "allocate float32 or uint8 host memory of the size that preprocessed_size tells");
   };
   if (!out.data) bad("the data pointer is null");
-  if (out.dtype != DType::f32) bad("the element type is " + std::string(to_string(out.dtype)) + ", not f32");
+  if (out.dtype != DType::f32 && out.dtype != DType::u8)
+    bad("the element type is " + std::string(to_string(out.dtype)) + ", neither f32 nor u8");
   if (out.memory != MemoryKind::host) bad("the tensor is in device memory");
   if (out.n != 1 || out.h != geometry.out_height || out.w != geometry.out_width || out.c != channels) {
     const auto shape = [](std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) {
@@ -79,18 +83,18 @@ AlignedBuffer crop_resized(const Raster& picture, const Preprocess& preprocess, 
   return cropped;
 }
 
-/// Looks every byte up. A grey picture fills all channels of a colour tensor.
-void normalize(const std::uint8_t* pixels, std::int64_t picture_channels, const Preprocess& preprocess,
-               const TensorView& out) {
-  const NormalizeTable table = make_normalize_table(preprocess);
+/// Writes what `table` says of every byte. A grey picture fills all channels of a colour tensor.
+template <class Value>
+void look_up(const std::uint8_t* pixels, std::int64_t picture_channels, const Preprocess& preprocess,
+             const std::vector<std::array<Value, 256>>& table, const TensorView& out) {
   const std::int64_t area = out.h * out.w;
-  float* to = static_cast<float*>(out.data);
+  Value* to = static_cast<Value*>(out.data);
   const bool nhwc = out.layout == Layout::nhwc;
   const std::int64_t pixel_step = nhwc ? out.c : 1;
   for (std::int64_t c = 0; c < out.c; ++c) {
-    const std::array<float, 256>& values = table[static_cast<std::size_t>(c)];
+    const std::array<Value, 256>& values = table[static_cast<std::size_t>(c)];
     const std::uint8_t* from = pixels + (picture_channels == 1 ? 0 : source_channel(preprocess, c));
-    float* channel = to + (nhwc ? c : c * area);
+    Value* channel = to + (nhwc ? c : c * area);
     for (std::int64_t i = 0; i < area; ++i) channel[i * pixel_step] = values[from[i * picture_channels]];
   }
 }
@@ -101,7 +105,13 @@ void preprocess_raster(const Raster& picture, const Preprocess& preprocess, cons
     const Geometry geometry = plan_geometry(picture.height, picture.width, preprocess);
     check_output(out, geometry, preprocess.channels());
     const AlignedBuffer cropped = crop_resized(picture, preprocess, geometry);
-    normalize(reinterpret_cast<const std::uint8_t*>(cropped.data()), picture.channels, preprocess, out);
+    const auto* pixels = reinterpret_cast<const std::uint8_t*>(cropped.data());
+    if (out.dtype == DType::f32)
+      return look_up(pixels, picture.channels, preprocess, make_normalize_table(preprocess), out);
+    std::array<std::uint8_t, 256> bytes;
+    std::iota(bytes.begin(), bytes.end(), std::uint8_t{0});
+    look_up(pixels, picture.channels, preprocess,
+            std::vector<std::array<std::uint8_t, 256>>(static_cast<std::size_t>(out.c), bytes), out);
   });
 }
 

@@ -88,12 +88,34 @@ SessionOptions session_options(const rne_session_options& given) {
   options.deterministic = known.deterministic != 0;
   options.force_implementations = split(known.force_implementations);
   options.forbid_implementations = split(known.forbid_implementations);
+  options.normalize_uint8 = known.normalize_uint8 != 0;
   return options;
 }
 
 ConstTensorView input_view(const rne_session& session, const void* input, std::int32_t dtype, std::int32_t layout,
                            std::int64_t n, std::int64_t height, std::int64_t width, MemoryKind memory) {
   return {input, n, height, width, session.model.input_size().channels, dtype_of(dtype), layout_of(layout), memory};
+}
+
+/// `capacity` counts elements.
+void preprocess_file_into(const rne_model* model, const char* path, std::int32_t layout, void* tensor, DType dtype,
+                          std::size_t capacity) {
+  require(model, "model");
+  require(path, "path");
+  require(tensor, "tensor");
+  const auto& preset = model->model.preprocess();
+  if (!preset)
+    fail(ErrorCode::unsupported, "the model file holds no preprocessing", model->model.path(),
+         "convert it with --preset");
+  const Image image = load_image(path, {preset->color, false});
+  const ImageSize size = preprocessed_size(image, *preset);
+  const TensorView out{tensor, 1, size.height, size.width, image.channels, dtype, layout_of(layout)};
+  if (static_cast<std::uint64_t>(out.elements()) > capacity) {
+    fail(ErrorCode::invalid_argument,
+         "has room for " + std::to_string(capacity) + " values, " + std::to_string(out.elements()) + " are needed",
+         "tensor");
+  }
+  preprocess_image(image, *preset, out);
 }
 
 }  // namespace
@@ -177,22 +199,10 @@ rne_status rne_session_enqueue(rne_session* session, const void* input, int32_t 
 
 rne_status rne_preprocess_file(const rne_model* model, const char* path, int32_t layout, float* tensor,
                                size_t capacity) {
-  return guarded([&] {
-    require(model, "model");
-    require(path, "path");
-    require(tensor, "tensor");
-    const auto& preset = model->model.preprocess();
-    if (!preset)
-      fail(ErrorCode::unsupported, "the model file holds no preprocessing", model->model.path(),
-           "convert it with --preset");
-    const Image image = load_image(path, {preset->color, false});
-    const ImageSize size = preprocessed_size(image, *preset);
-    TensorView out{tensor, 1, size.height, size.width, image.channels, DType::f32, layout_of(layout)};
-    if (static_cast<std::uint64_t>(out.elements()) > capacity) {
-      fail(ErrorCode::invalid_argument,
-           "has room for " + std::to_string(capacity) + " floats, " + std::to_string(out.elements()) + " are needed",
-           "tensor");
-    }
-    preprocess_image(image, *preset, out);
-  });
+  return guarded([&] { preprocess_file_into(model, path, layout, tensor, DType::f32, capacity); });
+}
+
+rne_status rne_preprocess_file_uint8(const rne_model* model, const char* path, int32_t layout, uint8_t* tensor,
+                                     size_t capacity) {
+  return guarded([&] { preprocess_file_into(model, path, layout, tensor, DType::u8, capacity); });
 }

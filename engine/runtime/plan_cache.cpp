@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "runtime/normalizing_load.hpp"
 
 namespace resnet {
 namespace {
@@ -35,13 +36,20 @@ std::size_t input_kind(DType dtype, Layout layout) {
 }
 
 PlanCache::PlanCache(std::shared_ptr<const detail::ModelState> model, std::shared_ptr<Backend> backend,
-                     PlanOptions options, int max_plans, SelfTest self_test)
+                     PlanOptions options, int max_plans, SelfTest self_test, bool normalize_uint8)
     : model_(std::move(model)),
       backend_(std::move(backend)),
       options_(std::move(options)),
       max_plans_(static_cast<std::size_t>(max_plans)),
       optimised_(optimise(model_->graph(), PassOptions{options_.retain_names})),
-      self_tests_(backend_, self_test) {}
+      self_tests_(backend_, self_test) {
+  if (!normalize_uint8) return;
+  normalization_ = model_->preprocess();
+  if (!normalization_) {
+    fail(ErrorCode::unsupported, "the model file holds no preprocessing", "SessionOptions::normalize_uint8",
+         "convert the model with --preset, or pass float32");
+  }
+}
 
 PlanCache::~PlanCache() {
   try {
@@ -84,6 +92,10 @@ ReadyPlan PlanCache::make(std::int64_t n, std::int64_t h, std::int64_t w) {
     from.dims = plan.input.desc.dims;
     std::tie(from.dtype, from.layout) = input_kinds[kind];
     InputLoad& load = ready.loads[kind];
+    if (normalization_ && from.dtype == DType::u8) {
+      load = normalizing_load(*backend_, *normalization_, from, plan);
+      continue;
+    }
     load = {make_conversion(*backend_, from, plan.entry.desc, options_.threads), false, plan.entry, plan.entry_step};
     if (!load.conversion)
       load = {make_conversion(*backend_, from, plan.input.desc, options_.threads), false, plan.input, 0};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backends/backend.hpp"
@@ -53,8 +54,9 @@ std::size_t input_kind(DType dtype, Layout layout);
 /// The plans of one session: least recently used dropped, one arena as large as the largest of them.
 class PlanCache {
  public:
+  /// `normalize_uint8`: as in SessionOptions. @throws Error unsupported where the model holds no preprocessing
   PlanCache(std::shared_ptr<const detail::ModelState> model, std::shared_ptr<Backend> backend, PlanOptions options,
-            int max_plans, SelfTest self_test);
+            int max_plans, SelfTest self_test, bool normalize_uint8);
   ~PlanCache();
   PlanCache(const PlanCache&) = delete;
   PlanCache& operator=(const PlanCache&) = delete;
@@ -93,6 +95,7 @@ class PlanCache {
   std::shared_ptr<Backend> backend_;
   PlanOptions options_;
   std::size_t max_plans_;
+  std::optional<Preprocess> normalization_;  ///< of uint8 inputs
   Graph optimised_;
   SelfTests self_tests_;
   std::unique_ptr<DeviceBuffer> arena_;

@@ -82,7 +82,8 @@ class __attribute__((visibility("hidden"))) Session::Impl {  // an exported clas
         choice_(choose_device(options_.device, options_.precision)),
         threads_(options_.threads > 0 ? options_.threads : choice_.backend->device().cores),
         times_(measured_times(choice_.backend->device(), embedded_times(), options_.times_file)),
-        plans_(model_, choice_.backend, plan_options(), options_.max_plans, options_.self_test) {}
+        plans_(model_, choice_.backend, plan_options(), options_.max_plans, options_.self_test,
+               options_.normalize_uint8) {}
 
   void prepare(std::int64_t n, std::int64_t h, std::int64_t w) {
     const Exclusive exclusive(busy_);

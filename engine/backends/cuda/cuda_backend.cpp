@@ -163,6 +163,10 @@ class CudaBackend final : public Backend {
   std::span<const Implementation* const> implementations() const override { return cuda_entries(); }
   const Implementation* conversion() const override { return &cuda::conversion; }
 
+  std::unique_ptr<Step> affine_conversion(const ValueDesc& from, const ValueDesc& to, std::span<const float> scale,
+                                          std::span<const float> shift) override {
+    return make_affine_conversion(from, to, scale, shift, device_, allocator_);
+  }
   Support supports_precision(Precision precision) const override {
     return cuda_supports_precision(device_, device_text(device_.index), precision);
   }

@@ -220,8 +220,13 @@ ConvertProblem convert_problem(const StepProblem& problem) {
 
 class ConvertStep final : public Step {
  public:
-  ConvertStep(const StepProblem& problem, const DeviceInfo& device)
-      : problem_(convert_problem(problem)), device_(device) {}
+  ConvertStep(const ConvertProblem& problem, const DeviceInfo& device) : problem_(problem), device_(device) {}
+  /// With factors and summands per channel, which the step keeps: scale[C], then shift[C].
+  ConvertStep(const ConvertProblem& problem, const DeviceInfo& device, std::unique_ptr<DeviceBuffer> affine)
+      : problem_(problem), device_(device), affine_(std::move(affine)) {
+    operands_.scale = reinterpret_cast<const float*>(affine_->data());
+    operands_.shift = operands_.scale + problem.in.dims.c;
+  }
   void bind(const StepBuffers& buffers) override {
     operands_.x = buffers.inputs[0];
     operands_.y = buffers.outputs[0];
@@ -235,6 +240,7 @@ class ConvertStep final : public Step {
  private:
   Problem problem_;
   const DeviceInfo& device_;
+  std::unique_ptr<DeviceBuffer> affine_;
   kernels::Operands operands_;
 };
 
@@ -248,10 +254,23 @@ double estimate_conversion_us(const StepProblem& problem, const DeviceInfo& devi
 }
 
 std::unique_ptr<Step> prepare_conversion(const StepProblem& problem, const DeviceInfo& device) {
-  return std::make_unique<ConvertStep>(problem, device);
+  return std::make_unique<ConvertStep>(convert_problem(problem), device);
 }
 
 }  // namespace
+
+std::unique_ptr<Step> make_affine_conversion(const ValueDesc& from, const ValueDesc& to, std::span<const float> scale,
+                                             std::span<const float> shift, const DeviceInfo& device,
+                                             DeviceAllocator& allocator) {
+  ConvertProblem problem;
+  problem.in = from, problem.out = to, problem.scale_shift = true;
+  if (!convert_kernel().supports(problem, device)) return nullptr;
+  std::vector<float> both(scale.begin(), scale.end());
+  both.insert(both.end(), shift.begin(), shift.end());
+  auto buffer = allocator.allocate(both.size() * sizeof(float));
+  allocator.upload(buffer->data(), reinterpret_cast<const std::byte*>(both.data()), buffer->size());
+  return std::make_unique<ConvertStep>(problem, device, std::move(buffer));
+}
 
 const Implementation conversion{"convert", nullptr, supports_conversion, estimate_conversion_us,
                                 nullptr,   nullptr, prepare_conversion};

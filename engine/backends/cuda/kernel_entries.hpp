@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -32,6 +33,10 @@ std::string filter_text(const StepProblem& problem, DType dtype);
 
 /// One entry per line of the kernels' catalog, in its order.
 std::span<const Implementation* const> kernel_entries();
+/// Backend::affine_conversion; null where the kernel does not take it.
+std::unique_ptr<Step> make_affine_conversion(const ValueDesc& from, const ValueDesc& to, std::span<const float> scale,
+                                             std::span<const float> shift, const DeviceInfo& device,
+                                             DeviceAllocator& allocator);
 /// Changes of type, layout and channel padding.
 extern const Implementation conversion;
 

@@ -91,7 +91,8 @@ RESNET_ENGINE_API Image load_image(const std::string& path, const DecodeOptions&
 /// @throws Error invalid_argument for an inconsistent image or a target outside the limits of decode_image
 RESNET_ENGINE_API Image resize_image(const Image& image, std::int64_t height, std::int64_t width, Filter filter);
 
-/// Resize, crop and normalise into `out`: float32, NHWC or NCHW, 1 x height x width x channels with height and width of
+/// Resize, crop and normalise into `out`: float32, or uint8 for the pixels that normalising would begin with (for
+/// SessionOptions::normalize_uint8); NHWC or NCHW, 1 x height x width x channels with height and width of
 /// preprocessed_size and 3 channels (1 for gray), host memory. A grey image fills all channels of a colour tensor, a
 /// colour image becomes grey first. Thread-safe; uses the calling thread only.
 /// @throws Error invalid_argument when `out` does not have that shape or a field of `preprocess` is out of range,

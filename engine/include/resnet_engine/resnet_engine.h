@@ -63,6 +63,7 @@ typedef struct rne_session_options {
   int32_t deterministic;             /* not 0: results are also independent of the batch */
   const char* force_implementations; /* names of rne_session_describe separated by commas: taken wherever they can be */
   const char* forbid_implementations; /* never taken */
+  int32_t normalize_uint8; /* not 0: RNE_UINT8 inputs are pixels, normalised on the device as the model file says */
 } rne_session_options;
 RNE_API rne_status rne_session_create_with(const rne_model* model, const rne_session_options* options,
                                            rne_session** session);
@@ -84,6 +85,9 @@ RNE_API rne_status rne_session_enqueue(rne_session* session, const void* input, 
  * with the preprocessing that the model file holds. `capacity` is the number of floats that `tensor` has room for. */
 RNE_API rne_status rne_preprocess_file(const rne_model* model, const char* path, int32_t layout, float* tensor,
                                        size_t capacity);
+/* The same without normalising, for sessions with normalize_uint8. */
+RNE_API rne_status rne_preprocess_file_uint8(const rne_model* model, const char* path, int32_t layout, uint8_t* tensor,
+                                             size_t capacity);
 
 #ifdef __cplusplus
 }

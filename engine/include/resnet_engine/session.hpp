@@ -40,6 +40,9 @@ struct SessionOptions {
   Precision precision = Precision::fp32;
   std::map<std::string, Precision> layer_precision = {};  ///< overrides per source layer name
   int threads = 0;                                        ///< CPU threads; 0 = physical cores
+  /// A uint8 input is a picture as preprocess_image() writes it: the model's scale, mean and std are applied on the
+  /// device, up to float32 rounding what preprocess_image() computes. Off: uint8 is taken as 0..255.
+  bool normalize_uint8 = false;
   bool deterministic = false;  ///< also independent of batch size and of the position in the batch
   Retain retain = Retain::none;
   std::vector<std::string> retain_names = {};
@@ -70,10 +73,10 @@ class RESNET_ENGINE_API Session {
   /// with host tensors of float32 NHWC replay is recorded.
   void prepare(std::int64_t n, std::int64_t h, std::int64_t w);
 
-  /// Runs the network on `input` (float32, or uint8 taken as 0..255; NHWC or NCHW; N x H x W x C) and writes the final
-  /// output to `output` (float32, N x 1 x 1 x output_size). Allocates nothing once the size's plan exists.
-  /// Bit-identical for identical input, shape, device and options. Returns when the output is written. On a GPU either
-  /// tensor may lie in that GPU's memory (MemoryKind::device); what other streams do to it must be over.
+  /// Runs the network on `input` (float32, or uint8 as SessionOptions::normalize_uint8 says; NHWC or NCHW; N x H x W x
+  /// C) and writes the final output to `output` (float32, N x 1 x 1 x output_size). Allocates nothing once the size's
+  /// plan exists. Bit-identical for identical input, shape, device and options. Returns when the output is written. On
+  /// a GPU either tensor may lie in that GPU's memory (MemoryKind::device); what other streams do to it must be over.
   /// @throws Error invalid_argument on wrong shapes or types, busy, bad_geometry when the layers refuse the size,
   ///         device_failed with CUDA's own error; after one that is sticky, every later run of the process fails too
   void run(const ConstTensorView& input, const TensorView& output);

@@ -75,6 +75,27 @@ TEST(Preprocess, EqualsTorchvisionAndKerasBitForBit) {
   EXPECT_GT(compared, 30);
 }
 
+/// What normalising begins with: the same pixels in the same order of channels.
+TEST(Preprocess, WritesTheBytesThatItWouldNormalise) {
+  for (const char* name : {"torchvision", "keras-caffe"}) {
+    const Preprocess preprocess = Preprocess::preset(name);
+    const NormalizeTable table = make_normalize_table(preprocess);
+    const Image image = noise(300, 280, 3, 5);
+    for (const Layout layout : {Layout::nhwc, Layout::nchw}) {
+      Tensor floats(224, 224, 3, layout);
+      std::vector<std::uint8_t> bytes(floats.values.size());
+      preprocess_image(image, preprocess, floats.view);
+      preprocess_image(image, preprocess, {bytes.data(), 1, 224, 224, 3, DType::u8, layout});
+      std::size_t wrong = 0;
+      for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const std::size_t channel = layout == Layout::nhwc ? i % 3 : i / std::size_t{224 * 224};
+        if (table[channel][bytes[i]] != floats.values[i]) ++wrong;
+      }
+      EXPECT_EQ(wrong, 0u) << name;
+    }
+  }
+}
+
 TEST(Preprocess, DividesBytesBy255AsFloat32Does) {
   Preprocess unit;
   const auto table = make_normalize_table(unit);
@@ -150,7 +171,7 @@ TEST(Preprocess, RefusesATensorOfAnotherShape) {
   EXPECT_EQ(code_for([](TensorView& v) { v.h = 223; }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_for([](TensorView& v) { v.n = 2; }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_for([](TensorView& v) { v.c = 1; }), ErrorCode::invalid_argument);
-  EXPECT_EQ(code_for([](TensorView& v) { v.dtype = DType::u8; }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_for([](TensorView& v) { v.dtype = DType::bf16; }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_for([](TensorView& v) { v.memory = MemoryKind::device; }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_for([](TensorView& v) { v.data = nullptr; }), ErrorCode::invalid_argument);
   for (const float value : good.values) ASSERT_TRUE(std::isnan(value)) << "a refused tensor was written";

@@ -1,4 +1,5 @@
-/* The C interface from a C compiler: loads argv[1], runs it on zeros, checks statuses. Exit code 0 = all as documented. */
+/* The C interface from a C compiler: loads argv[1], runs it on zeros, checks statuses; runs argv[2], which holds its
+ * preprocessing, on the picture argv[3]. Exit code 0 = all as documented. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +14,40 @@
     }                                                                                           \
   } while (0)
 
+/* A picture gives the same answer as floats and as bytes that the session normalises. */
+static int check_picture(const char* path, const char* picture) {
+  enum { values = 8 * 8 * 3, classes = 4 };
+  float floats[values], answers[2][classes];
+  uint8_t bytes[values];
+  rne_model* model = NULL;
+  rne_session* session = NULL;
+  rne_session_options options = {0};
+  CHECK(rne_model_load(path, &model) == RNE_OK);
+  CHECK(rne_preprocess_file(model, picture, RNE_NHWC, floats, values - 1) == 1);
+  CHECK(strstr(rne_last_error(), "192 are needed") != NULL);
+  CHECK(rne_preprocess_file(model, "no-such-picture", RNE_NHWC, floats, values) == 3);
+  CHECK(rne_preprocess_file(model, picture, RNE_NHWC, floats, values) == RNE_OK);
+  CHECK(rne_preprocess_file_uint8(model, picture, RNE_NHWC, bytes, values - 1) == 1);
+  CHECK(rne_preprocess_file_uint8(model, picture, RNE_NHWC, bytes, values) == RNE_OK);
+  options.struct_size = sizeof options;
+  options.device = "cpu";
+  options.normalize_uint8 = 1;
+  CHECK(rne_session_create_with(model, &options, &session) == RNE_OK);
+  CHECK(rne_session_run(session, floats, RNE_FLOAT32, RNE_NHWC, 1, 8, 8, answers[0]) == RNE_OK);
+  CHECK(rne_session_run(session, bytes, RNE_UINT8, RNE_NHWC, 1, 8, 8, answers[1]) == RNE_OK);
+  CHECK(answers[0][0] > 1 && memcmp(answers[0], answers[1], sizeof answers[0]) == 0);
+  rne_session_free(session);
+  rne_model_free(model);
+  return 0;
+}
+
 int main(int argc, char** argv) {
   rne_model* model = NULL;
   rne_session* session = NULL;
   int64_t height = 0, width = 0, channels = 0, outputs = 0;
   float *input, *output;
   rne_session_options options = {0};
-  CHECK(argc == 2);
+  CHECK(argc == 4);
   CHECK(strcmp(rne_last_error(), "") == 0);
   CHECK(rne_model_load("does-not-exist.rne", &model) == 3 && model == NULL);
   CHECK(strstr(rne_last_error(), "does-not-exist.rne") != NULL);
@@ -60,7 +88,13 @@ int main(int argc, char** argv) {
   session = NULL;
   CHECK(rne_session_create_with(model, &options, &session) == 1 && session == NULL);
   CHECK(strstr(rne_last_error(), "no such implementation") != NULL);
+  options.struct_size = sizeof options;
+  options.force_implementations = NULL;
+  options.normalize_uint8 = 1;
+  CHECK(rne_session_create_with(model, &options, &session) != RNE_OK && session == NULL);
+  CHECK(strstr(rne_last_error(), "no preprocessing") != NULL);
   rne_model_free(model);
+  CHECK(check_picture(argv[2], argv[3]) == 0);
   rne_session_free(NULL);
   rne_model_free(NULL);
   free(input);

@@ -288,6 +288,47 @@ TEST_F(CudaRun, ForgetsRecordingsOfStagingMemoryThatIsGone) {
   EXPECT_EQ(CudaInjector::counts["cudaGraphInstantiate"], 1);
 }
 
+/// Pixels as bytes give what the same pixels normalised on the host give.
+TEST_F(CudaRun, NormalisesBytes) {
+  const std::string path = folder_ / "normalised.rne";
+  Preprocess means;
+  means.mean = {0.485, 0.456, 0.406}, means.std = {0.229, 0.224, 0.225};
+  test::TinyModel with_means;
+  with_means.preprocess_json = means.to_json();
+  test::write_tiny_model(path, with_means);
+  const Model model = Model::load(path);
+  constexpr std::int64_t n = 2, size = 8;
+  std::vector<std::uint8_t> nhwc(n * size * size * 3), nchw(nhwc.size());
+  std::vector<float> normalised(nhwc.size());
+  for (std::size_t i = 0; i < nhwc.size(); ++i) {
+    nhwc[i] = static_cast<std::uint8_t>(i * 7919 % 251);
+    const std::size_t image = i / (size * size * 3), c = i % 3, position = i / 3 % (size * size);
+    nchw[(image * 3 + c) * size * size + position] = nhwc[i];
+    normalised[i] = (static_cast<float>(nhwc[i] / 255.0) - std::array{0.485f, 0.456f, 0.406f}[c]) /
+                    std::array{0.229f, 0.224f, 0.225f}[c];
+  }
+  for (const auto& [device, precision, bound] :
+       {std::tuple{"reference", Precision::fp32, 0.0f}, std::tuple{"cpu", Precision::fp32, 0.0f},
+        std::tuple{"cuda", Precision::fp32, 1e-5f}, std::tuple{"cuda", Precision::bf16, 0.04f}}) {
+    SCOPED_TRACE(device);
+    Session session(model, {.device = device, .precision = precision, .normalize_uint8 = true});
+    std::vector<float> expected(n * 4);
+    session.run(view(normalised, n, size), {expected.data(), n, 1, 1, 4});
+    for (int round = 0; round < 2; ++round) {
+      for (const auto& [bytes, layout] : {std::pair{&nhwc, Layout::nhwc}, std::pair{&nchw, Layout::nchw}}) {
+        std::vector<float> y(n * 4);
+        session.run({bytes->data(), n, size, size, 3, DType::u8, layout}, {y.data(), n, 1, 1, 4});
+        for (std::size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], expected[i], bound) << i;
+      }
+    }
+  }
+  test::write_tiny_model(path, {.preprocess = false});
+  const Model silent = Model::load(path);
+  EXPECT_NE(failure([&] { Session(silent, {.device = "cuda", .normalize_uint8 = true}); }, ErrorCode::unsupported)
+                .find("holds no preprocessing"),
+            std::string::npos);
+}
+
 /// A first session packs the weights; the others make their streams, arenas and graphs.
 TEST_F(CudaRun, ServesTwentyThreadsWithASessionEach) {
   std::atomic<int> right{0};
