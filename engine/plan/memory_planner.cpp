@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -94,17 +95,20 @@ std::vector<Order> placement_orders(std::span<const Block> blocks) {
   };
 }
 
-/// Moves the block that makes the arena high to the front of the order, again and again: what is placed first lies low.
+/// Moves the block that makes the arena high to some earlier place in the order, again and again: what is placed first
+/// lies low. Always to the front would run in circles.
 void improve(std::span<const Block> blocks, Order order, std::size_t bound, Packing& best) {
-  // Bounded by work, not by time: the result must not depend on the machine.
+  // Bounded by work, not by time, and with a fixed seed: the result must not depend on the machine.
   constexpr std::size_t pair_visits = 20'000'000;
   const std::size_t rounds = std::min<std::size_t>(200, pair_visits / (blocks.size() * blocks.size() + 1));
+  std::minstd_rand random;
   Packing packing = place(blocks, order);
   for (std::size_t round = 0; round < rounds && best.height > bound; ++round) {
     const auto culprit = std::find_if(order.begin(), order.end(), [&](std::size_t i) {
       return packing.offsets[i] + blocks[i].bytes == packing.height;
     });
-    std::rotate(order.begin(), culprit, culprit + 1);
+    const auto earlier = static_cast<std::ptrdiff_t>(random() % static_cast<std::size_t>(culprit - order.begin() + 1));
+    std::rotate(order.begin() + earlier, culprit, culprit + 1);
     packing = place(blocks, order);
     if (packing.height < best.height) best = packing;
   }
