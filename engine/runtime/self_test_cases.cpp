@@ -103,6 +103,13 @@ std::vector<SelfTestCase> make_cases() {
       Builder("max_pool 3x3 stride 2", {1, 5, 4, 6}, 8).add("y", "max_pool", {"x"}, window(3, 2, 1)).done());
   cases.push_back(Builder("avg_pool 2x2", {1, 4, 4, 6}, 8).add("y", "avg_pool", {"x"}, window(2, 2, 0)).done());
   cases.push_back(Builder("global_avg_pool of 4x4", {1, 4, 4, 6}, 4).add("y", "global_avg_pool", {"x"}).done());
+  cases.push_back(Builder("global_avg_pool of 4x4, dense, bias, relu", {2, 4, 4, 8}, 4)
+                      .add("p", "global_avg_pool", {"x"})
+                      .add("d", "dense", {"p"})
+                      .weight("weight", {5, 8})
+                      .weight("bias", {5})
+                      .add("y", "relu", {"d"})
+                      .done());
   cases.push_back(Builder("adaptive_avg_pool to 2x2", {1, 4, 4, 6}, 8)
                       .add("y", "adaptive_avg_pool", {"x"}, {{"output", Ints{2, 2}}})
                       .done());

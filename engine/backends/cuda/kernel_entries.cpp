@@ -28,19 +28,31 @@ void for_layers(Problem& problem, const Use& use) {
   if (auto* dense = std::get_if<DenseProblem>(&problem)) use(*dense);
 }
 
+/// Place of a step's first operand among its inputs, which stand in the order of their first use.
+constexpr std::size_t first_operand = 0;
+
+/// The one that has the step's weights and epilogue.
+const Node& last_node(const StepProblem& problem) { return problem.node(problem.nodes.size() - 1); }
+
+/// A dense layer over the means of `x`.
+PoolDenseProblem over_means(const DenseProblem& dense, const Dims& x) {
+  return {x.n, x.h, x.w, x.c, dense.K, dense.in, dense.out, dense.precision, dense.epilogue};
+}
+
 }  // namespace
 
 Problem kernel_problem(const StepProblem& problem) {
-  const Node& node = problem.node();
-  const NodeShapes shapes(*problem.graph, problem.nodes[0], *problem.shapes);
+  const Node& node = last_node(problem);
+  const NodeShapes shapes(*problem.graph, problem.nodes.back(), *problem.shapes);
   const NodeTypes types{problem.input_descs[0].dtype, problem.output_descs[0].dtype, problem.precision};
   Problem own = *op_problem(*node.op, shapes.view, problem.output_descs[0].dims, epilogue_problem(node), types);
   for_layers(own, [&](auto& layer) { layer.batch_invariant = problem.deterministic; });
+  if (problem.nodes.size() > 1) return over_means(std::get<DenseProblem>(own), problem.input_descs[0].dims);
   return own;
 }
 
 std::size_t operand(const StepProblem& problem, std::size_t input) {
-  const auto found = std::find(problem.inputs.begin(), problem.inputs.end(), problem.node().inputs[input]);
+  const auto found = std::find(problem.inputs.begin(), problem.inputs.end(), last_node(problem).inputs[input]);
   return static_cast<std::size_t>(found - problem.inputs.begin());
 }
 
@@ -53,10 +65,10 @@ ValueDesc plain_desc(const ValueDesc& from, DType dtype) {
 
 StepDescs kernel_descs(const StepProblem& problem, const DeviceInfo&) {
   const DType in = value_dtype(problem.precision);
-  const Node& node = problem.node();
+  const Node& node = last_node(problem);
   const bool residual = node.epilogue.residual;
   const bool changes_type =
-      can_change_type(*node.op) && !(residual && operand(problem, 0) == operand(problem, node.inputs.size() - 1));
+      can_change_type(*node.op) && !(residual && operand(problem, node.inputs.size() - 1) == first_operand);
   const DType out = changes_type && problem.output_descs[0].dtype == DType::f32 ? DType::f32 : in;
   StepDescs wanted;
   for (const ValueDesc& desc : problem.input_descs) wanted.inputs.push_back(plain_desc(desc, in));
@@ -66,10 +78,10 @@ StepDescs kernel_descs(const StepProblem& problem, const DeviceInfo&) {
 }
 
 std::string filter_text(const StepProblem& problem, DType dtype) {
-  const Node& node = problem.node();
+  const Node& node = last_node(problem);
   std::string text(to_string(dtype));
   char separator = ' ';
-  for (const std::int64_t extent : *NodeShapes(*problem.graph, problem.nodes[0], *problem.shapes).weights[0]) {
+  for (const std::int64_t extent : *NodeShapes(*problem.graph, problem.nodes.back(), *problem.shapes).weights[0]) {
     text += separator + std::to_string(extent);
     separator = 'x';
   }
@@ -81,8 +93,8 @@ namespace {
 
 /// The filter as the kernel packs it.
 WeightRequest filter_request(const Kernel& kernel, const StepProblem& step, const Problem& problem) {
-  const Node& node = step.node();
-  const NodeShapes shapes(*step.graph, step.nodes[0], *step.shapes);
+  const Node& node = last_node(step);
+  const NodeShapes shapes(*step.graph, step.nodes.back(), *step.shapes);
   WeightRequest request;
   request.tensors = {node.weights[0]};
   request.format = "cuda " + std::string(kernel.weights.format) + ' ' + filter_text(step, step.input_descs[0].dtype);
@@ -106,9 +118,8 @@ struct WeightPlaces {
 class KernelStep final : public Step {
  public:
   KernelStep(const Kernel& kernel, const StepProblem& step, const DeviceInfo& device)
-      : kernel_(kernel), problem_(kernel_problem(step)), device_(device), layer_(step.node().value_name()) {
-    const Node& node = step.node();
-    x_ = operand(step, 0);
+      : kernel_(kernel), problem_(kernel_problem(step)), device_(device), layer_(last_node(step).value_name()) {
+    const Node& node = last_node(step);
     if (node.inputs.size() > 1) second_ = static_cast<int>(operand(step, 1));
     if (!node.weights.empty() && !node.weights[0].empty() && kernel.weights.bytes) {
       places_.filter = static_cast<int>(requests_.size());
@@ -133,7 +144,7 @@ class KernelStep final : public Step {
     const auto weight = [&](int place) {
       return place < 0 ? nullptr : buffers.weights[static_cast<std::size_t>(place)];
     };
-    operands_.x = buffers.inputs[x_];
+    operands_.x = buffers.inputs[first_operand];
     operands_.second = second_ < 0 ? nullptr : buffers.inputs[static_cast<std::size_t>(second_)];
     operands_.weight = weight(places_.filter);
     operands_.scale = reinterpret_cast<const float*>(weight(places_.scale));
@@ -156,12 +167,22 @@ class KernelStep final : public Step {
   Problem problem_;
   const DeviceInfo& device_;
   std::string layer_;
-  std::size_t x_ = 0;
   int second_ = -1;
   WeightPlaces places_;
   std::vector<WeightRequest> requests_;
   kernels::Operands operands_;
 };
+
+/// A global average pooling and a dense layer that reads it.
+std::vector<NodeId> match_pool_dense(const Graph& graph, NodeId first) {
+  const Node& pool = graph.node(first);
+  if (pool.op->name != "global_avg_pool" || !pool.epilogue.empty()) return {};
+  for (NodeId id = first + 1; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.op->name == "dense" && node.inputs.size() == 1 && node.inputs[0] == first) return {first, id};
+  }
+  return {};
+}
 
 /// An Implementation holds functions without context: these know their kernel by its place in the catalog.
 template <std::size_t line>
@@ -169,12 +190,16 @@ struct Entry {
   static const Kernel& kernel() { return *kernels::catalog()[line]; }
 
   static std::vector<NodeId> match(const Graph& graph, NodeId first) {
+    if (kernel().kind == kernels::problem_kind<PoolDenseProblem>) return match_pool_dense(graph, first);
     const Node& node = graph.node(first);
     const auto kind = problem_kind(*node.op, node.attrs);
     return kind && *kind == kernel().kind ? std::vector<NodeId>{first} : std::vector<NodeId>{};
   }
   /// Asked before descs(), with the problem's own descriptors.
   static Support supports(const StepProblem& problem, const DeviceInfo& device) {
+    if (problem.outputs.size() > 1) return Support::no("other layers read the means");
+    if (problem.nodes.size() > 1 && problem.deterministic)
+      return Support::no("larger batches are pooled in a step of their own (deterministic)");
     StepProblem wanted = problem;
     StepDescs chosen = kernel_descs(problem, device);
     wanted.input_descs = std::move(chosen.inputs);

@@ -29,12 +29,12 @@ class CudaPlanning : public testing::Test {
   CudaPlanning() { replace_cuda_api(&nothing_); }
   ~CudaPlanning() override { replace_cuda_api(nullptr); }
 
+  static Graph graph(test::NetworkSpec network) {
+    return optimise(build_graph(std::move(network.layers), network.output, std::move(network.tensors)), {});
+  }
   static const Graph& resnet50() {
-    static const Graph graph = [] {
-      test::NetworkSpec network = test::torchvision_resnet("resnet50");
-      return optimise(build_graph(std::move(network.layers), network.output, std::move(network.tensors)), {});
-    }();
-    return graph;
+    static const Graph net = graph(test::torchvision_resnet("resnet50"));
+    return net;
   }
   static std::unique_ptr<Plan> plan(Backend& backend, PlanOptions options) {
     options.stage_input = true;
@@ -141,6 +141,44 @@ TEST_F(CudaPlanning, LetsMeasuredTimesDecide) {
     EXPECT_NE(describe_plan_json(*after).find("\"measured\""), std::string::npos);
     EXPECT_EQ(step_of(*after, "layer2.1.conv2").implementation->name, "conv_mma") << "another problem";
   }
+}
+
+/// Scratch memory and staging included.
+TEST_F(CudaPlanning, NeedsHardlyMoreMemoryThanIsAliveAtOnce) {
+  const auto backend = planner("sm_90,132");
+  std::vector<test::NetworkSpec> networks;
+  for (const std::string_view name : test::torchvision_resnets()) networks.push_back(test::torchvision_resnet(name));
+  for (const test::Relative relative : {test::Relative::squeeze_excite, test::Relative::pre_activation})
+    networks.push_back(test::resnet_relative(relative, "resnet50"));
+  for (test::NetworkSpec& network : networks) {
+    const Graph net = graph(std::move(network));
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      for (const std::int64_t n : {1, 8, 256}) {
+        PlanOptions options = in(precision);
+        options.stage_input = true;
+        const auto plan = make_plan(net, n, 224, 224, *backend, options);
+        EXPECT_LE(static_cast<double>(plan->arena.arena_bytes),
+                  1.05 * static_cast<double>(plan->arena.lower_bound_bytes))
+            << n << " images, " << net.size() << " nodes";
+      }
+    }
+  }
+}
+
+/// For few images one launch averages and multiplies; results of larger batches, and what must not depend on the
+/// batch, come from two.
+TEST_F(CudaPlanning, PoolsInTheDenseLayersKernelForFewImages) {
+  const auto backend = planner("sm_90,132");
+  const Graph net = graph(test::torchvision_resnet("resnet18"));
+  const auto used = [&](std::int64_t n, bool deterministic) {
+    PlanOptions options = in(Precision::bf16);
+    options.deterministic = deterministic;
+    return counts(*make_plan(net, n, 224, 224, *backend, options));
+  };
+  EXPECT_EQ(used(1, false)["pool_dense"], 1);
+  EXPECT_EQ(used(1, false)["adaptive_pool"], 0);
+  EXPECT_EQ(used(9, false)["pool_dense"], 0);
+  EXPECT_EQ(used(1, true)["pool_dense"], 0);
 }
 
 TEST_F(CudaPlanning, DescribesAModelLikeASessionDoes) {
