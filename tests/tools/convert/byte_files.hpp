@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "resnet_engine/error.hpp"
+#include "support/error_of.hpp"
 
 // Small files of foreign formats, byte by byte, so that each test can break exactly one of them.
 namespace resnet::test {
@@ -63,16 +63,5 @@ struct TorchTensor {
   std::vector<float> values;  ///< as many as the shape needs
 };
 std::string torch_file(const std::vector<TorchTensor>& tensors);
-
-/// The error that a call throws; a test failure when it throws none.
-template <class Call>
-Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(ErrorCode::internal, "no error was thrown");
-}
 
 }  // namespace resnet::test

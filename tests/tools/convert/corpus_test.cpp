@@ -60,14 +60,14 @@ TEST(PickleCorpus, GoodFilesAreReadAndBadOnesRefusedForTheirReason) {
 #else
   for (const auto& [name, mention] : corpus()) {
     const SourceFile file = SourceFile::open(folder + name + ".pth");
+    if (name.starts_with("ok_")) {
+      EXPECT_NO_THROW(read(file)) << name;
+      continue;
+    }
     const Error error = error_of([&] { read(file); });
     const std::string text = error.what();
-    if (name.starts_with("ok_")) {
-      EXPECT_EQ(text, "no error was thrown") << name;
-    } else {
-      EXPECT_NE(error.code(), ErrorCode::internal) << name << ": " << text;
-      EXPECT_NE(text.find(mention), std::string::npos) << name << ": " << text;
-    }
+    EXPECT_NE(error.code(), ErrorCode::internal) << name << ": " << text;
+    EXPECT_NE(text.find(mention), std::string::npos) << name << ": " << text;
   }
 #endif
 }

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/json.hpp"
-#include "resnet_engine/error.hpp"
 #include "resnet_engine/image.hpp"
+#include "support/error_of.hpp"
 
 namespace resnet::test {
 
@@ -25,16 +25,5 @@ std::vector<Json> read_golden_json(const std::string& name);
 
 /// The names of all golden pictures that end in `suffix`.
 std::vector<std::string> golden_files(const std::string& suffix);
-
-/// The error that `action` throws; fails the test when it throws none.
-template <class Action>
-Error error_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  throw std::runtime_error("no error was raised");
-}
 
 }  // namespace resnet::test

@@ -1,7 +1,5 @@
 #include "unit/model/model_bytes.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <stdexcept>
 
@@ -38,16 +36,6 @@ Bytes replaced(const Bytes& file, std::string_view from, std::string_view to) {
   if (header.find(from, at + 1) != std::string::npos)
     throw std::logic_error("twice in the header: " + std::string(from));
   return with_header(file, header.replace(at, from.size(), to));
-}
-
-Error error_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return Error(ErrorCode::internal, "no error was thrown");
 }
 
 Error refusal(const Bytes& file) {

@@ -1,16 +1,17 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "resnet_engine/error.hpp"
+#include "support/error_of.hpp"
 
 namespace resnet::testing {
 
 using Bytes = std::vector<std::byte>;
+using test::error_of;
 
 /// Header text of a file, padding included.
 std::string header_of(const Bytes& file);
@@ -20,8 +21,6 @@ Bytes with_header(const Bytes& file, std::string_view header);
 Bytes replaced(const Bytes& file, std::string_view from, std::string_view to);
 Bytes from_text(std::string_view text);
 
-/// The error that `work` throws. Fails the test when it throws none.
-Error error_of(const std::function<void()>& work);
 /// The error with which the reader refuses a file.
 Error refusal(const Bytes& file);
 

@@ -18,6 +18,7 @@
 #include "resnet_engine/device.hpp"
 #include "resnet_engine/session.hpp"
 #include "support/cuda_injector.hpp"
+#include "support/error_of.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/tiny_model.hpp"
 
@@ -91,13 +92,9 @@ std::vector<float> answer(float value) { return {8 * value, 8 * value, 8 * value
 
 template <class Call>
 std::string failure(const Call& call, ErrorCode code) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  return "no error";
+  const Error error = test::error_of(call);
+  EXPECT_EQ(error.code(), code) << error.what();
+  return error.what();
 }
 
 class CudaRun : public testing::Test {

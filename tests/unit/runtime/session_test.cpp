@@ -9,6 +9,7 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "model/model_file.hpp"
+#include "support/error_of.hpp"
 #include "support/random_model.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/write_bytes.hpp"
@@ -16,7 +17,7 @@
 namespace resnet {
 namespace {
 
-using test::random_values;
+using test::error_of, test::random_values;
 
 /// A ResNet-18 for small pictures, shared by the tests of this file.
 class SessionTest : public ::testing::TestWithParam<const char*> {
@@ -46,16 +47,6 @@ class SessionTest : public ::testing::TestWithParam<const char*> {
       norm += static_cast<double>(b[i]) * b[i];
     }
     return std::sqrt(difference / norm);
-  }
-  template <class Call>
-  static Error error_of(Call&& call) {
-    try {
-      call();
-    } catch (const Error& error) {
-      return error;
-    }
-    ADD_FAILURE() << "no error";
-    return Error(ErrorCode::internal, "");
   }
 
   static inline test::ScratchFolder* directory = nullptr;
