@@ -185,6 +185,29 @@ TEST_F(CudaRun, OrdersTheStreamsOfItsCaller) {
   EXPECT_EQ(second.values(), answer(0.25f));
 }
 
+/// Sessions share the weights and nothing else.
+TEST_F(CudaRun, LetsTwoSessionsRunOnTwoStreams) {
+  Session one = session(), other = session({.precision = Precision::bf16});
+  sim::Schedule late;
+  late.streams = sim::StreamPolicy::latest;
+  sim::set_schedule(late);
+  const OnDevice dark(picture(2, 8, 0.25f)), light(picture(1, 8, 0.75f)), first(answer(0)), second(answer(0));
+  const CallersStream a, b;
+  const OnDevice two(std::vector<float>(8));
+  for (int round = 0; round < 3; ++round) {
+    one.enqueue(view(dark, 2, 8), view(two, 2), a.get());
+    other.enqueue(view(light, 1, 8), view(second, 1), b.get());
+    one.enqueue(view(light, 1, 8), view(first, 1), a.get());
+    b.synchronize();
+    EXPECT_EQ(second.values(), answer(0.75f));
+    a.synchronize();
+    EXPECT_EQ(first.values(), answer(0.75f));
+    EXPECT_EQ(two.values(), (std::vector<float>{2, 2, 2, 2, 2, 2, 2, 2}));
+    for (const OnDevice* y : {&first, &second, &two}) cuda_api().cudaMemset(y->data(), 0xff, 16);
+    cuda_api().cudaDeviceSynchronize();
+  }
+}
+
 TEST_F(CudaRun, EnqueuesWithoutWaiting) {
   Session session = this->session();
   const OnDevice x(picture(1, 8, 0.25f)), y(answer(0));
