@@ -1,6 +1,7 @@
 #include "common/open_session.hpp"
 #include "common/run_tool.hpp"
 #include "common/standard_output.hpp"
+#include "inspect/dot.hpp"
 #include "inspect/options.hpp"
 #include "inspect/report.hpp"
 #include "resnet_engine/planning.hpp"
@@ -29,7 +30,13 @@ ExitCode inspect(int argc, char** argv) {
 
   const Json all = inspection(model.describe_json(), plan_json(model, *options, size));
   StandardOutput out;
-  out.write(options->json ? all.dump(2) + "\n" : inspection_text(options->model, all, options->graph));
+  if (options->json) {
+    out.write(all.dump(2) + "\n");
+  } else if (options->dot) {
+    out.write(dot_text(options->model, all));
+  } else {
+    out.write(inspection_text(options->model, all, options->graph));
+  }
   out.flush();
   return ExitCode::ok;
 }

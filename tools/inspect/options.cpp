@@ -13,6 +13,7 @@ Examples:
   resnet_inspect resnet50.rne --batch 8 --input-size 288x288  the plan for another size
   resnet_inspect resnet50.rne --device-info sm_90,132 --precision bf16   the plan for an H100, without one
   resnet_inspect resnet50.rne --json | jq .parameters.total
+  resnet_inspect resnet50.rne --dot | dot -Tsvg -o resnet50.svg
 
 Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. docs/cli.md describes the JSON.)";
 
@@ -27,7 +28,8 @@ std::optional<InspectOptions> parse_inspect_options(int argc, char** argv) {
   app.footer(examples);
   app.set_version_flag("--version", "resnet_inspect " + std::string(version()));
   app.add_option("MODEL", options.model, "Model file (.rne)")->required()->type_name("FILE");
-  app.add_flag("--json", options.json, "Print one JSON object");
+  CLI::Option* const json = app.add_flag("--json", options.json, "Print one JSON object");
+  app.add_flag("--dot", options.dot, "Print the layers as a graph for Graphviz")->excludes(json);
   app.add_flag("--graph", options.graph, "Show the graph before and after the passes too");
   add_session_options(app, session);
   app.add_option("--device-info", options.device_info,

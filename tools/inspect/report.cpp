@@ -3,19 +3,14 @@
 #include <utility>
 
 #include "common/text.hpp"
+#include "inspect/shape_text.hpp"
 
 namespace resnet::tools {
 namespace {
 
-std::string shape_text(const Json& shape) {
+std::string joined(const Json& names, const char* separator = " + ") {
   std::string text;
-  for (const auto& axis : shape.as_array()) text += (text.empty() ? "" : "x") + std::to_string(axis.as_int());
-  return text;
-}
-
-std::string joined(const Json& names) {
-  std::string text;
-  for (const auto& name : names.as_array()) text += (text.empty() ? "" : " + ") + printable(name.as_string());
+  for (const auto& name : names.as_array()) text += (text.empty() ? "" : separator) + printable(name.as_string());
   return text;
 }
 
@@ -52,11 +47,12 @@ std::string summary(const std::string& path, const Json& model) {
 }
 
 std::string layers(const Json& model) {
-  Table table({"layer", "op", "output", ">parameters", ">MACs"});
+  Table table({"layer", "op", "output", ">parameters", ">MACs", "connected to"});
   for (const auto& layer : model.at("layers").as_array()) {
     const std::int64_t parameters = layer.at("parameters").as_int(), macs = layer.at("macs").as_int();
     table.row({printable(layer.at("name").as_string()), layer.at("op").as_string(), shape_text(layer.at("shape")),
-               parameters > 0 ? grouped(parameters) : "", macs > 0 ? grouped(macs) : ""});
+               parameters > 0 ? grouped(parameters) : "", macs > 0 ? grouped(macs) : "",
+               joined(layer.at("inputs"), ", ")});
   }
   return "\nLayers\n" + table.text();
 }

@@ -42,6 +42,25 @@ TEST_F(Inspect, ListsTheLayersOfTheFile) {
   EXPECT_EQ(names, "input conv relu pool fc ");
 }
 
+TEST_F(Inspect, SaysWhatALayerIsConnectedTo) {
+  const std::string text = inspect({}).out;
+  EXPECT_NE(text.find("connected to"), std::string::npos) << text;
+  EXPECT_NE(text.find("conv\n"), std::string::npos) << "behind the row of relu: " << text;
+}
+
+TEST_F(Inspect, DrawsTheLayersForGraphviz) {
+  const auto outcome = inspect({"--dot"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.out.starts_with("digraph \"")) << outcome.out;
+  EXPECT_TRUE(outcome.out.ends_with("}\n")) << outcome.out;
+  for (const char* line :
+       {"  n1 [label=\"conv\\nconv2d\\n9 parameters\", fillcolor=lightblue];\n", "  n2 [label=\"relu\\nrelu\"];\n",
+        "  n0 -> n1 [label=\"1x8x8x3\"];\n", "  n3 -> n4 [label=\"1x1x1x3\"];\n"}) {
+    EXPECT_NE(outcome.out.find(line), std::string::npos) << line << outcome.out;
+  }
+  EXPECT_EQ(inspect({"--dot", "--json"}).code, 2);
+}
+
 TEST_F(Inspect, GivesArenaAndLowerBound) {
   const Json all = json();
   const Json& memory = all.at("memory");
