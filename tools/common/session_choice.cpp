@@ -41,10 +41,10 @@ std::string_view to_string(Precision precision) noexcept {
   return "unknown";
 }
 
-void check_device_name(std::string_view name) {
+void check_device_name(std::string_view name, std::string_view option) {
   if (name == "auto" || name == "cpu" || name == "cuda" || name == "reference") return;
   if (name.starts_with("cuda:") && number(name.substr(5)) >= 0 && number(name.substr(5)) < 1024) return;
-  throw UsageError("--device " + std::string(name) + ": expected auto, cpu, cuda, cuda:N or reference");
+  throw UsageError(std::string(option) + ' ' + std::string(name) + ": expected auto, cpu, cuda, cuda:N or reference");
 }
 
 SessionOptions SessionArguments::options() const {

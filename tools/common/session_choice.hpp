@@ -29,8 +29,8 @@ struct SessionArguments {
 /// The library's error in the tools' words: the option in place of the member of SessionOptions.
 Error in_option_words(const Error& error);
 
-/// Checks the form auto | cpu | cuda | cuda:N | reference. @throws UsageError
-void check_device_name(std::string_view name);
+/// Checks the form auto | cpu | cuda | cuda:N | reference; `option` is what it was given to. @throws UsageError
+void check_device_name(std::string_view name, std::string_view option = "--device");
 
 /// One line per device: its name, then what it is or why it is not available.
 std::string device_table(std::span<const DeviceReport> devices);
