@@ -89,11 +89,12 @@ std::size_t choose_plan(ResultCache& cache, const std::string& key, const PlanOf
       const double us = offer.measure_us();
       if (us < best_us) best_us = us, best = i;
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::unsupported) throw;
+      // Memory that measuring lacks may be there for another plan, or for another entry without one.
+      if (error.code() != ErrorCode::unsupported && error.code() != ErrorCode::out_of_memory) throw;
       why = error.message();
     }
   }
-  if (!best) fail(ErrorCode::unsupported, "no plan could be built: " + why, key);
+  if (!best) fail(ErrorCode::unsupported, "no plan could be built and measured: " + why, key);
   offer.build(*best);
   cache.put(key, Json().set("plan", offer.names[*best]).set("us", best_us));
   return *best;

@@ -27,7 +27,7 @@ struct PlanOffer {
 
 /// Makes one plan the current one and returns its index: the remembered one, without measuring again, or the fastest.
 /// A remembered one that is not offered or not built any more is warned about and replaced.
-/// @throws Error unsupported when none can be built, and what measuring throws but `unsupported`
+/// @throws Error unsupported when none can be built and measured, for lack of memory too; what else measuring throws
 std::size_t choose_plan(ResultCache& cache, const std::string& key, const PlanOffer& offer);
 
 /// Microseconds of what `enqueue` puts on the backend's stream: the median of replays of a recording, in which the

@@ -102,8 +102,27 @@ TEST_F(PlanChoice, SaysWhyWhenNoneCanBeBuilt) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::unsupported);
-    EXPECT_NE(std::string(error.what()).find("the key: no plan could be built: b cannot be built"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("the key: no plan could be built and measured: b cannot be built"),
+              std::string::npos)
         << error.what();
+  }
+}
+
+TEST_F(PlanChoice, PassesOverPlansWithoutMemoryToMeasureThem) {
+  FakePlans plans{{1, 2}, {"a", "b"}};
+  PlanOffer offer = plans.offer();
+  offer.measure_us = [&]() -> double {
+    if (plans.current == 0) fail(ErrorCode::out_of_memory, "64 MiB are not there");
+    return plans.times[plans.current];
+  };
+  EXPECT_EQ(choose_plan(cache_, "key", offer), 1u);
+  offer.measure_us = []() -> double { fail(ErrorCode::out_of_memory, "64 MiB are not there"); };
+  try {
+    choose_plan(cache_, "other key", offer);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported) << "another entry may need no scratch memory";
+    EXPECT_NE(error.message().find("64 MiB are not there"), std::string::npos) << error.what();
   }
 }
 
