@@ -104,7 +104,7 @@ class Recording {
 };
 
 /// One entry of a backend's ordered list. Order is priority among equal estimates; the reference entry is last.
-/// All functions but `prepare` are pure.
+/// All functions but `prepare` are pure; where that throws Error unsupported, the planner takes another entry.
 struct Implementation {
   std::string_view name;
   /// Nodes that the entry would cover with `first` as the lowest id, or nothing.

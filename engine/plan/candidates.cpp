@@ -111,13 +111,20 @@ Offer CandidateTable::make_offer(const Candidate& candidate, const std::vector<V
     offer.problem.input_descs = std::move(wanted.inputs);
     offer.problem.output_descs = std::move(wanted.outputs);
   }
-  offer.refusal = refuse_aliases(implementation, offer.problem);
+  offer.refusal = refused(implementation, offer.problem);
+  if (offer.refusal.empty()) offer.refusal = refuse_aliases(implementation, offer.problem);
   if (offer.refusal.empty()) {
     const StepTime taken = time(implementation, offer.problem);
     offer.estimate_us = taken.us;
     offer.measured = taken.measured;
   }
   return offer;
+}
+
+std::string CandidateTable::refused(const Implementation& implementation, const StepProblem& problem) const {
+  if (options_.refused_problems.empty()) return {};
+  const auto found = options_.refused_problems.find({std::string(implementation.name), problem_text(problem)});
+  return found == options_.refused_problems.end() ? std::string() : found->second;
 }
 
 std::string CandidateTable::refuse_aliases(const Implementation& implementation, const StepProblem& problem) const {

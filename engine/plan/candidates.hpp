@@ -58,6 +58,7 @@ class CandidateTable {
  private:
   Candidate make_candidate(const Implementation& implementation, std::vector<NodeId> nodes) const;
   Offer make_offer(const Candidate& candidate, const std::vector<ValueDesc>& inputs) const;
+  std::string refused(const Implementation& implementation, const StepProblem& problem) const;
   std::string refuse_aliases(const Implementation& implementation, const StepProblem& problem) const;
   void apply_force();
   StepTime time(const Implementation& implementation, const StepProblem& problem) const;

@@ -55,6 +55,27 @@ void check_retain_names(const Graph& graph, const PlanOptions& options) {
   }
 }
 
+/// Prepares every chosen step. What entries refuse only now goes into `options`. @return whether there are all steps
+bool prepare_steps(Plan& plan, const DeviceInfo& device, PlanOptions& options) {
+  plan.steps.clear();
+  for (const ChosenStep& chosen : plan.chosen) {
+    const std::string name(chosen.implementation->name);
+    try {
+      plan.steps.push_back(chosen.implementation->prepare(chosen.problem, device));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unsupported || chosen.problem.nodes.empty()) throw;
+      if (options.forced.contains(name)) {
+        fail(error.code(), name + ", which is forced, refuses it: " + error.message(),
+             "layer " + chosen.problem.node().name, error.next());
+      }
+      options.refused_problems.emplace(std::pair(name, problem_text(chosen.problem)), error.message());
+      continue;
+    }
+    ensure(plan.steps.back() != nullptr, "prepare() of " + name + " returned nothing");
+  }
+  return plan.steps.size() == plan.chosen.size();
+}
+
 /// Blocks, offsets and the places that callers look for.
 void place(Plan& plan, const PlanOptions& options) {
   const ValueRules rules(plan.graph, options);
@@ -104,16 +125,15 @@ std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int
   plan->graph = specialise(optimised, infer_shapes(optimised, n, h, w), PassOptions{options.retain_names});
   plan->shapes = infer_shapes(plan->graph, n, h, w);
   check_retain_names(plan->graph, options);
-  plan->chosen = select_steps(plan->graph, plan->shapes, backend.implementations(), backend.conversion(),
-                              backend.device(), options);
-  for (const ChosenStep& chosen : plan->chosen) {
-    plan->steps.push_back(chosen.implementation->prepare(chosen.problem, backend.device()));
-    ensure(plan->steps.back() != nullptr,
-           "prepare() of " + std::string(chosen.implementation->name) + " returned nothing");
-    const auto weights = plan->steps.back()->weights();
+  PlanOptions known = options;
+  do {
+    plan->chosen = select_steps(plan->graph, plan->shapes, backend.implementations(), backend.conversion(),
+                                backend.device(), known);
+  } while (!prepare_steps(*plan, backend.device(), known));
+  for (const auto& step : plan->steps) {
+    const auto weights = step->weights();
     plan->weights.insert(plan->weights.end(), weights.begin(), weights.end());
   }
-
   place(*plan, options);
   return plan;
 }

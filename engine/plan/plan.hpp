@@ -23,6 +23,9 @@ std::string problem_text(const StepProblem& problem);
 /// depend on it.
 using MeasuredTimes = std::map<std::pair<std::string, std::string>, double>;
 
+/// Problems that an entry refused only when it was prepared: (implementation, problem_text()) -> why.
+using RefusedProblems = std::map<std::pair<std::string, std::string>, std::string>;
+
 struct PlanOptions {
   Precision precision = Precision::fp32;
   std::map<std::string, Precision> layer_precision;
@@ -34,6 +37,7 @@ struct PlanOptions {
   const MeasuredTimes* measured = nullptr;
   std::set<std::string, std::less<>> forced;                ///< entries that are taken wherever they support
   std::map<std::string, std::string, std::less<>> refused;  ///< entries that are not to be taken -> why
+  RefusedProblems refused_problems;                         ///< what entries are not to be taken for -> why
 };
 
 /// An entry that was considered for a node and not taken.
@@ -112,12 +116,13 @@ struct Plan {
 };
 
 /// Selection, preparation and memory planning for one size. `optimised` comes from optimise() with the same retain
-/// names. The input lies at Plan::input before step 0; the output and retained values stay until the next run. A value
-/// whose alias is granted shares the memory of the one that it overwrites. With retain_steps no value shares memory
-/// with another. Overrides in PlanOptions::layer_precision for layers that the graph does not hold have no effect.
+/// names. Where prepare() of an entry throws `unsupported`, that is a refusal like any other: the next best cover
+/// without it is taken. A forced entry and a conversion have no next one. The input lies at Plan::input before step 0;
+/// the output and retained values stay until the next run. A value whose alias is granted shares the memory of the one
+/// that it overwrites. With retain_steps no value shares memory with another. Overrides in PlanOptions::layer_precision
+/// for layers that the graph does not hold have no effect.
 /// @throws Error bad_geometry, unsupported, invalid_argument for a retain name that no value of the graph has (names
-/// the
-///         value that absorbed it, or the nearest name)
+///         the value that absorbed it, or the nearest name), what prepare() throws but `unsupported`
 std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int64_t h, std::int64_t w,
                                 Backend& backend, const PlanOptions& options);
 

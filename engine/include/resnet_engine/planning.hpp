@@ -22,6 +22,7 @@ RESNET_ENGINE_API std::string describe_plan_for(const Model& model, const std::s
 /// Measures every implementation that supports a layer of the model for an input of N x H x W on the device of
 /// `options`: each one forced in turn, every step timed by the device's own clock in `iterations` runs after one more.
 /// Returns a table of measured times as JSON text (docs/cli.md, "Measured times"), for SessionOptions::times_file.
+/// One that turns out to refuse a layer is left out, with a warning.
 /// SessionOptions::deterministic, force_implementations and times_file count for nothing here. Takes minutes on a CPU.
 /// @param command what the table says of its origin
 /// @throws Error as Session and Session::profile()

@@ -48,7 +48,7 @@ struct SessionOptions {
   std::vector<std::string> retain_names = {};
   int max_plans = 8;  ///< plans for different (N, H, W) kept at once, least recently used dropped
   /// Implementations by their names in describe_json(), for tests and comparisons. A forced one is taken for every
-  /// layer that it supports, a forbidden one for none; changes of layout or precision can be neither.
+  /// layer that it supports (an error where it then cannot), a forbidden one for none; changes of form can be neither.
   std::vector<std::string> force_implementations = {}, forbid_implementations = {};
   /// A file of measured times for this device (docs/cli.md, "Measured times"): implementations are chosen by them where
   /// it holds the problem, above the times that come with the library. Ignored with `deterministic`.

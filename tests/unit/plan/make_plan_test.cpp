@@ -77,6 +77,84 @@ TEST(Plan, RunsSetsOfSeveralNodesAliasesAndPrivateLayouts) {
       << "second run";
 }
 
+/// Takes relu and sigmoid by all that selection asks, and refuses wider values than two when it is prepared.
+const Implementation late{"late",
+                          [](const Graph& graph, NodeId first) {
+                            const auto op = graph.node(first).op->name;
+                            return op == "relu" || op == "sigmoid" ? std::vector<NodeId>{first} : std::vector<NodeId>{};
+                          },
+                          [](const StepProblem&, const DeviceInfo&) { return Support::yes(); },
+                          [](const StepProblem&, const DeviceInfo&) { return 1.0; },
+                          nullptr,
+                          nullptr,
+                          [](const StepProblem& problem, const DeviceInfo& device) {
+                            const std::int64_t width = problem.output_descs[0].dims.w;
+                            if (width > 4) fail(ErrorCode::device_failed, "the device is lost");
+                            if (width > 2) fail(ErrorCode::unsupported, "no engine for this width", {}, "be narrower");
+                            return entries::single.prepare(problem, device);
+                          }};
+
+/// a, b and c are 4 wide, d is not.
+Graph narrowing() {
+  return small_graph({{"a", "relu", {"x"}},
+                      {"b", "sigmoid", {"a"}},
+                      {"c", "relu", {"b"}},
+                      {"p", "global_avg_pool", {"c"}},
+                      {"d", "relu", {"p"}}},
+                     "d");
+}
+
+TEST(Plan, TakesTheNextEntryWhereOneRefusesWhenPrepared) {
+  TestBackend backend{&late, &entries::single};
+  const auto plan = make_plan(narrowing(), 1, 4, 4, backend, {});
+  EXPECT_EQ(text(*plan), "single(a) single(b) single(c) single(p) late(d)") << "only what it refused is another's";
+  EXPECT_EQ(plan->steps.size(), plan->chosen.size());
+  for (std::size_t step = 0; step < 3; ++step) {
+    ASSERT_EQ(plan->chosen[step].refusals.size(), 1u);
+    EXPECT_EQ(plan->chosen[step].refusals[0].implementation, "late");
+    EXPECT_EQ(plan->chosen[step].refusals[0].reason, "no engine for this width");
+  }
+  const auto input = std::vector<float>(4 * 4 * 8, 0.5f);
+  PlanRunner runner(narrowing(), {1, 4, 4, 8}, backend, {}, {});
+  EXPECT_LT(relative_error(runner.run(input), interpret_output(narrowing(), {}, {1, 4, 4, 8}, input)), 1e-6);
+}
+
+TEST(Plan, NamesEveryRefusalWhereTheOnlyEntryRefusesWhenPrepared) {
+  TestBackend backend{&late};
+  try {
+    make_plan(small_graph({{"a", "relu", {"x"}}}, "a"), 1, 4, 4, backend, {});
+    FAIL() << "nothing computes a";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_STREQ(error.what(),
+                 "layer a: nothing computes this relu in fp32 (late: no engine for this width); use another precision "
+                 "or --device");
+  }
+}
+
+TEST(Plan, FailsWhereAForcedEntryRefusesWhenPrepared) {
+  TestBackend backend{&late, &entries::single};
+  PlanOptions options;
+  options.forced = {"late"};
+  try {
+    make_plan(narrowing(), 1, 4, 4, backend, options);
+    FAIL() << "late was forced";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_STREQ(error.what(), "layer a: late, which is forced, refuses it: no engine for this width; be narrower");
+  }
+}
+
+TEST(Plan, FailsWhereTheDeviceFailsWhilePreparing) {
+  TestBackend backend{&late, &entries::single};
+  try {
+    make_plan(narrowing(), 1, 8, 8, backend, {});
+    FAIL() << "another entry hides a device that is lost";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::device_failed) << error.what();
+  }
+}
+
 TEST(Plan, GivesValuesInsideASetNoMemory) {
   TestBackend fused{&entries::pair, &entries::single}, single{&entries::single};
   const Graph graph =
