@@ -37,17 +37,23 @@ if ! find_cuda_toolkit "$install"; then
   exit 1
 fi
 
-cmake --preset cuda -DRESNET_TESTS=ON -DCUDAToolkit_ROOT="$cuda_root" -DRESNET_CUDA_ARCHITECTURES="$architectures"
-cmake --build build-cuda --target kernel_tests_gpu kernel_bench
+# A library that needs nothing beside it: networks are compared with the reference device, and no picture is read.
+cmake --preset cuda -B build-bundle -DRESNET_TESTS=ON -DCUDAToolkit_ROOT="$cuda_root" \
+  -DRESNET_CUDA_ARCHITECTURES="$architectures" -DRESNET_ONEDNN=OFF -DRESNET_TURBOJPEG=OFF -DRESNET_PNG=OFF \
+  -DCMAKE_SHARED_LINKER_FLAGS='-static-libstdc++ -static-libgcc'
+cmake --build build-bundle --target kernel_tests_gpu kernel_bench network_tests_gpu
 
 bundle=build/gpu-bundle
 rm -rf "$bundle"
 mkdir -p "$bundle"
-for program in build-cuda/tests/kernel_tests_gpu build-cuda/tests/kernel_bench; do
+library=$(readlink -f build-bundle/lib/libresnet_engine.so)
+soname=$(objdump -p "$library" | sed -n 's/ *SONAME *//p')
+for program in build-bundle/tests/{kernel_tests_gpu,kernel_bench,network_tests_gpu} "$library"; do
   strip -o "$bundle/$(basename "$program")" "$program"
 done
-cp bench/gpu/run_gpu_checks.sh bench/gpu/cudnn_layers.py bench/gpu/roofline.py bench/gpu/report.py \
-  bench/gpu/sanitizer_filter.txt "$bundle/"
+mv "$bundle/$(basename "$library")" "$bundle/$soname"
+ln -s "$soname" "$bundle/libresnet_engine.so"
+cp bench/gpu/run_gpu_checks.sh bench/gpu/*.py bench/gpu/sanitizer_filter.txt "$bundle/"
 
 [ ! -d tests/golden/primitives ] || { mkdir -p "$bundle/golden" && cp -r tests/golden/primitives "$bundle/golden/"; }
 {

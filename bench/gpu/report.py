@@ -134,6 +134,29 @@ def memory_table(memory):
     return rows
 
 
+def networks_table(bench):
+    """Prints whole networks beside their peers."""
+    print(f"\nWhole networks on {bench['gpu']}: {bench['command']}; PyTorch {bench['torch']}, cuDNN {bench['cudnn']}. Medians of "
+          f"{bench['rounds']} rounds (least to most); \"x ours\" is the median of the ratios within a round.\n")
+    print("| network | precision | batch | contender | us | images/s | x ours | relative L2 | from host memory, us | x ours |")
+    print("|---|---|---:|---|---:|---:|---:|---:|---:|---:|")
+
+    def cells(times):
+        if not times:
+            return "not measured | "
+        ratio = times.get("times_ours", {}).get("median")
+        return f"{times['median_us']:.1f} ({times['min_us']:.1f} to {times['max_us']:.1f}) | {f'{ratio:.2f}' if ratio else ''}"
+
+    for entry in bench["entries"]:
+        head = f"| {entry['network']} | {entry['precision']} | {entry['batch']} |"
+        for name, times in entry["times"].items():
+            us, ratio = cells(times).split(" | ")
+            print(f"{head} {name} | {us} | {entry['batch'] / times['median_us'] * 1e6:,.0f} | {ratio} | "
+                  f"{entry['relative_l2'][name]:.1e} | {cells(entry.get('from_host', {}).get(name))} |")
+        for name, error in entry["errors"].items():
+            print(f"{head} {name} | not measured: {error.splitlines()[0]} | | | | | |")
+
+
 def main():
     folder = Path(sys.argv[1])
     stages = read_stages(folder)
@@ -142,7 +165,7 @@ def main():
     machine = folder / "machine.txt"
     result = {"machine": machine.read_text().splitlines() if machine.exists() else [],
               "device": (kernels or memory or {}).get("device"), "versions": cudnn["versions"], "stages": stages}
-    for stage in ("tests", "tests_full", "huge"):
+    for stage in ("tests", "tests_full", "networks", "huge"):
         if stage in stages:
             result[stage] = read_tests(folder, stage, stages[stage]["parts"])
     result["primitives"] = read_json(folder / "primitives.json")
@@ -166,11 +189,18 @@ def main():
     else:
         print("\nMemory-bound kernels were not measured.")
 
+    for name in ("networks-bench", "networks-bench-more"):
+        if bench := read_json(folder / f"{name}.json"):
+            networks_table(bench)
+            result[name] = bench
+    if not (result.get("networks-bench") or result.get("networks-bench-more")):
+        print("\nWhole networks were not measured.")
+
     print("\n| stage | state | s | parts that did not pass |\n|---|---|---:|---|")
     for name, stage in stages.items():
         wrong = ", ".join(f"{part}: {own['state']}" for part, own in stage["parts"].items() if own["state"] != "passed")
         print(f"| {name} | {stage['state']} | {stage.get('seconds', '')} | {wrong} |")
-    for stage in ("tests", "tests_full", "huge"):
+    for stage in ("tests", "tests_full", "networks", "huge"):
         for part, verdict in result.get(stage, {}).items():
             for failure in verdict["failures"][:20]:
                 first_line = (failure["message"].splitlines() or [""])[0]

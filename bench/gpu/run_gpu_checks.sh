@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317  # stages are called by name
-# Checks and times the CUDA kernels on this machine's GPU. Part of the bundle that scripts/gpu_bundle.sh makes; it needs a
+# Checks and times the CUDA kernels, and whole networks, on this machine's GPU. Part of the bundle that scripts/gpu_bundle.sh makes; it needs a
 # driver, and Python with PyTorch for the comparison with cuDNN.
 set -uo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
@@ -12,8 +12,10 @@ Usage: run_gpu_checks.sh [--out FOLDER] [STAGE...]
 Stages, in this order; without one, all of these:
   primitives   record lane and byte maps of the building blocks (primitives.json)
   tests        every kernel test, the networks' layers reduced; a process per kernel (tests-NAME.json)
+  networks     whole networks against the reference device's, faults, threads, fork (networks.json)
   bench        every kernel on every ResNet-50 layer at batch 1, 32 and 256 (kernels.json)
   memory       what only moves bytes, and a plain copy (memory.json)
+  network_bench  ResNet-50 in bf16 at five batches beside the library-only engine and eager PyTorch (networks-bench.json)
   cudnn        the convolutions of bench through PyTorch and cuDNN (cudnn.json)
   sanitizer    small kernel tests under compute-sanitizer: memcheck, racecheck, initcheck, synccheck (where installed)
   report       all of it, with the paper floors, as one table and one file (report.md, result.json)
@@ -22,6 +24,8 @@ Only by name:
   huge         results beyond element 2^32, a process per kernel: tens of GB of device memory, up to 9 GB of the host's
   tests_full   every kernel test on the networks' own layers, with 500 random problems: takes long, the oracle is the host's
   bench_more   bench in fp32, tf32 and fp16 (kernels-more.json)
+  network_bench_more  ResNet-18, 50 and 152 in four precisions, also beside torch.compile and from host memory: takes an hour
+               (networks-bench-more.json)
 
 All stages of a run without names together take less than 8 minutes: each has a time limit, and what is left of the 8 minutes
 is the last one's. A kernel that fails or hangs costs its own part of a stage; what was measured before is kept.
@@ -40,14 +44,15 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     -h | --help) usage; exit 0 ;;
-    primitives | tests | bench | memory | cudnn | sanitizer | report | huge | tests_full | bench_more) stages+=("$1") ;;
+    primitives | tests | networks | bench | memory | network_bench | cudnn | sanitizer | report | huge | tests_full \
+      | bench_more | network_bench_more) stages+=("$1") ;;
     *) echo "unknown stage or option $1" >&2; usage >&2; exit 2 ;;
   esac
   shift
 done
 whole_s=100000
 if [ ${#stages[@]} -eq 0 ]; then
-  stages=(primitives tests bench memory cudnn sanitizer report)
+  stages=(primitives tests networks bench memory network_bench cudnn sanitizer report)
   whole_s=460  # with the seconds that killing takes, less than 8 minutes
 fi
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
@@ -157,6 +162,26 @@ primitives() { limited 100000 ./kernel_tests_gpu --record-primitives "$out/primi
 tests() { test_kernels 40 --reduced --random 60; }
 tests_full() { test_kernels 1800; }
 huge() { test_kernels 300; }
+networks() {
+  part host 60 ./network_tests_gpu "--gtest_output=json:$out/networks-host.json"
+}
+# Weights from a seed; they stay beside the programs.
+write_models() {  # NETWORK,...
+  mkdir -p models && limited 100000 ./network_tests_gpu --networks "$1" --write-models models
+}
+network_bench_into() {  # FILE NETWORKS OPTION...
+  local file=$1 networks=$2
+  shift 2
+  [ -n "$python" ] || { echo "skipped: no Python"; return "$skipped"; }
+  write_models "$networks" || return
+  limited 100000 "$python" network_bench.py libresnet_engine.so models "$file" --networks "$networks" "$@"
+}
+network_bench() {
+  network_bench_into "$out/networks-bench.json" resnet50 --batches 1,256,32,8,128 --contenders ours,ours-libraries,eager
+}
+network_bench_more() {
+  network_bench_into "$out/networks-bench-more.json" resnet50,resnet18,resnet152 --precisions bf16,fp16,tf32,fp32 --from-host
+}
 bench() { bench_into "$out/kernels.json" --network resnet50; }
 memory() { bench_into "$out/memory.json" --network memory_bound; }
 bench_more() { bench_into "$out/kernels-more.json" --network resnet50 --precision fp32,tf32,fp16; }
@@ -191,9 +216,11 @@ report() {
 forget() {
   case $1 in
     primitives) rm -f "$out/primitives.json" ;;
-    tests | tests_full | huge | sanitizer) rm -f "$out/$1"-*.json "$out/$1"-*.log ;;
+    tests | tests_full | networks | huge | sanitizer) rm -f "$out/$1"-*.json "$out/$1"-*.log ;;
     bench) rm -f "$out/kernels.json" ;;
     memory) rm -f "$out/memory.json" ;;
+    network_bench) rm -f "$out/networks-bench.json" ;;
+    network_bench_more) rm -f "$out/networks-bench-more.json" ;;
     bench_more) rm -f "$out/kernels-more.json" ;;
     cudnn) rm -f "$out/cudnn.json" ;;
     report) rm -f "$out/report.md" "$out/result.json" ;;
@@ -204,11 +231,13 @@ forget() {
 limit_of() {
   case $1 in
     primitives) echo 15 ;;
-    tests) echo 125 ;;
-    bench) echo 100 ;;
-    memory) echo 25 ;;
-    cudnn) echo 75 ;;
-    sanitizer) echo 110 ;;
+    tests) echo 100 ;;
+    networks) echo 60 ;;
+    bench) echo 75 ;;
+    memory) echo 20 ;;
+    network_bench) echo 90 ;;
+    cudnn) echo 40 ;;
+    sanitizer) echo 60 ;;
     *) echo 100000 ;;
   esac
 }

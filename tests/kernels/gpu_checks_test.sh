@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # bench/gpu/run_gpu_checks.sh with the emulator's tests in place of the GPU's, and a benchmark that dies, hangs and goes on.
-#   gpu_checks_test.sh SOURCES KERNEL_TESTS
+#   gpu_checks_test.sh SOURCES KERNEL_TESTS NETWORK_TESTS
 set -euo pipefail
-sources=$1 kernel_tests=$2
+sources=$1 kernel_tests=$2 network_tests=$3
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp "$sources"/bench/gpu/* "$folder/"
@@ -25,15 +25,23 @@ JSON
 END
 chmod +x "$folder/kernel_bench"
 
+# Networks at a size that the emulator runs in a second.
+cat >"$folder/network_tests_gpu" <<END
+#!/usr/bin/env bash
+exec "$network_tests" --networks resnet18 --size 32 --threads 2 "\$@" --gtest_filter='Faults.Names*'
+END
+chmod +x "$folder/network_tests_gpu"
+
 status=0
-"$folder/run_gpu_checks.sh" --out "$folder/out" primitives bench memory report || status=$?
+"$folder/run_gpu_checks.sh" --out "$folder/out" primitives networks bench memory report || status=$?
 [ $status -eq 0 ] || { cat "$folder"/out/*.log; exit 1; }
 [ "$(wc -l <"$folder/starts")" = 4 ] || { echo "the benchmark was not started again behind what ended it"; exit 1; }
 python3 - "$folder/out/result.json" <<'END'
 import json, sys
 result = json.load(open(sys.argv[1]))
 states = {name: stage["state"] for name, stage in result["stages"].items()}
-assert states == {"primitives": "passed", "bench": "passed", "memory": "passed"}, states
+assert states == {"primitives": "passed", "networks": "passed", "bench": "passed", "memory": "passed"}, states
+assert result["networks"]["host"]["ran"] == 1 and not result["networks"]["host"]["failures"], result["networks"]
 assert result["primitives"]["exact"]["ldmatrix_a"]
 assert abs(result["memory_bound"][0]["of_copy"] - 0.9) < 1e-9, result["memory_bound"]
 assert result["layers"][0]["us"] == 2.0
