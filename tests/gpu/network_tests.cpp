@@ -1,86 +1,20 @@
-// Whole networks through the C interface: on a GPU where one is, on the emulator in every test run. Outputs are compared
-// with the reference device's, computed here, with weights from a seed.
+// Whole networks through the C interface: on a GPU where one is, on the emulator in every test run. Outputs are
+// compared with the reference device's, computed here, with weights from a seed.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <map>
-#include <memory>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "resnet_engine/resnet_engine.h"
+#include "gpu/network_run.hpp"
 #include "support/random_model.hpp"
-#include "support/resnet_graphs.hpp"
-#include "support/scratch_folder.hpp"
 #include "support/write_bytes.hpp"
 
-namespace resnet {
+namespace resnet::test {
 namespace {
-
-struct Options {
-  std::int64_t size = 224;
-  std::vector<std::string> networks{"resnet18",   "resnet50",   "resnet152",  "resnext50_32x4d",
-                                    "seresnet50", "resnetv2_50", "wide_resnet50_2"};
-  std::string write_models;
-  int threads = 20;
-};
-Options& options() {
-  static Options own;
-  return own;
-}
-
-test::NetworkSpec network(const std::string& name, std::int64_t size, std::int64_t classes) {
-  if (name.starts_with("seresnet"))
-    return test::resnet_relative(test::Relative::squeeze_excite, "resnet" + name.substr(8), size, classes);
-  if (name.starts_with("resnetv2_"))
-    return test::resnet_relative(test::Relative::pre_activation, "resnet" + name.substr(9), size, classes);
-  return test::torchvision_resnet(name, size, classes);
-}
-
-template <auto free_it>
-struct Free {
-  template <class Handle>
-  void operator()(Handle* handle) const {
-    free_it(handle);
-  }
-};
-using Model = std::unique_ptr<rne_model, Free<rne_model_free>>;
-using Session = std::unique_ptr<rne_session, Free<rne_session_free>>;
-
-Model load(const std::string& path) {
-  rne_model* model = nullptr;
-  EXPECT_EQ(rne_model_load(path.c_str(), &model), RNE_OK) << rne_last_error();
-  return Model(model);
-}
-
-Session open(const Model& model, const char* device, const char* precision, bool deterministic = false) {
-  rne_session_options wanted = {};
-  wanted.struct_size = sizeof wanted;
-  wanted.device = device, wanted.precision = precision, wanted.deterministic = deterministic ? 1 : 0;
-  rne_session* session = nullptr;
-  EXPECT_EQ(rne_session_create_with(model.get(), &wanted, &session), RNE_OK) << rne_last_error();
-  return Session(session);
-}
-
-constexpr std::int64_t classes = 100;
-
-std::vector<float> run(const Session& session, const std::vector<float>& x, std::int64_t n) {
-  std::vector<float> y(static_cast<std::size_t>(n * classes), std::nanf(""));
-  const std::int64_t size = options().size;
-  EXPECT_EQ(rne_session_run(session.get(), x.data(), RNE_FLOAT32, RNE_NHWC, n, size, size, y.data()), RNE_OK)
-      << rne_last_error();
-  return y;
-}
-
-std::vector<float> pictures(std::int64_t n, std::uint64_t seed) {
-  return test::random_values(static_cast<std::size_t>(n * options().size * options().size * 3), seed);
-}
 
 double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
   double difference = 0, norm = 0;
@@ -91,29 +25,17 @@ double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
   return std::sqrt(difference / norm);
 }
 
-/// A model file per network, made once.
-std::string model_file(const std::string& name) {
-  static const test::ScratchFolder folder;
-  static std::map<std::string, std::string> made;
-  std::string& path = made[name];
-  if (path.empty()) {
-    path = folder / (name + ".rne");
-    test::write_bytes(path, test::random_model(network(name, options().size, classes), 1));
-  }
-  return path;
-}
-
 class Networks : public testing::TestWithParam<std::string> {};
 
 TEST_P(Networks, AgreeWithTheReferenceInEveryPrecision) {
-  const Model model = load(model_file(GetParam()));
+  const ModelHandle model = load(model_file(GetParam()));
   constexpr std::int64_t batch = 2;
   const auto x = pictures(batch, 7);
   const auto exact = run(open(model, "reference", "fp32"), x, batch);
   // Half-precision values are rounded some fifty times on their way.
   for (const auto& [precision, bound] :
        {std::pair{"fp32", 1e-5}, std::pair{"tf32", 1e-2}, std::pair{"fp16", 1e-2}, std::pair{"bf16", 5e-2}}) {
-    const Session session = open(model, "cuda", precision);
+    const SessionHandle session = open(model, "cuda", precision);
     const auto first = run(session, x, batch);
     const double error = relative_l2(first, exact);
     EXPECT_LT(error, bound) << precision;
@@ -123,8 +45,8 @@ TEST_P(Networks, AgreeWithTheReferenceInEveryPrecision) {
 }
 
 TEST_P(Networks, GiveAnImageTheSameBitsInEveryBatchWhenDeterministic) {
-  const Model model = load(model_file(GetParam()));
-  const Session session = open(model, "cuda", "bf16", true);
+  const ModelHandle model = load(model_file(GetParam()));
+  const SessionHandle session = open(model, "cuda", "bf16", true);
   const auto x = pictures(1, 7);
   const auto alone = run(session, x, 1);
   constexpr std::int64_t n = 7;
@@ -132,71 +54,13 @@ TEST_P(Networks, GiveAnImageTheSameBitsInEveryBatchWhenDeterministic) {
   for (const std::int64_t place : {0, 3, 6}) {
     std::copy(x.begin(), x.end(), batch.begin() + place * static_cast<std::int64_t>(x.size()));
     const auto y = run(session, batch, n);
-    EXPECT_EQ(std::vector<float>(y.begin() + place * classes, y.begin() + (place + 1) * classes), alone) << place;
+    EXPECT_EQ(std::vector<float>(y.begin() + place * test_classes, y.begin() + (place + 1) * test_classes), alone)
+        << place;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeded, Networks, testing::ValuesIn(options().networks),
                          [](const auto& name) { return name.param; });
-
-class Faults : public testing::Test {
- protected:
-  const std::string file_ = model_file("resnet18");
-  const Model model_ = load(file_);
-};
-
-TEST_F(Faults, NamesADeviceThatIsNotThere) {
-  rne_session* session = nullptr;
-  EXPECT_NE(rne_session_create(model_.get(), "cuda:99", "fp32", 0, &session), RNE_OK);
-  EXPECT_NE(std::strstr(rne_last_error(), "there is no device 99"), nullptr) << rne_last_error();
-}
-
-TEST_F(Faults, OutlivesAnInputThatNeedsMoreMemoryThanThereIs) {
-  const Session session = open(model_, "cuda", "bf16"), other = open(model_, "cuda", "bf16");
-  const auto x = pictures(1, 7);
-  const auto expected = run(session, x, 1);
-  std::vector<float> y(classes);
-  // Planned for 2^22 pictures, refused before a byte of the input is read.
-  EXPECT_NE(rne_session_run(session.get(), x.data(), RNE_FLOAT32, RNE_NHWC, std::int64_t{1} << 22, options().size,
-                            options().size, y.data()),
-            RNE_OK);
-  EXPECT_NE(std::strstr(rne_last_error(), "device memory could not be allocated"), nullptr) << rne_last_error();
-  EXPECT_EQ(run(session, x, 1), expected);
-  EXPECT_EQ(run(other, x, 1), expected);
-}
-
-TEST_F(Faults, ServesThreadsWithASessionEach) {
-  const auto x = pictures(1, 7);
-  const auto expected = run(open(model_, "cuda", "bf16"), x, 1);
-  std::vector<std::thread> threads;
-  std::vector<std::vector<float>> results(static_cast<std::size_t>(options().threads));
-  for (auto& result : results) {
-    threads.emplace_back([&] {
-      const Session session = open(model_, "cuda", "bf16");
-      for (int i = 0; i < 3; ++i) result = run(session, x, 1);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const auto& result : results) EXPECT_EQ(result, expected);
-}
-
-TEST_F(Faults, RefusesInAForkedProcess) {
-  const Session session = open(model_, "cuda", "bf16");
-  const auto x = pictures(1, 7);
-  const auto expected = run(session, x, 1);
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    std::vector<float> y(classes);
-    const std::int64_t size = options().size;
-    const rne_status status = rne_session_run(session.get(), x.data(), RNE_FLOAT32, RNE_NHWC, 1, size, size, y.data());
-    _exit(status != RNE_OK && std::strstr(rne_last_error(), "forked") != nullptr ? 0 : 1);
-  }
-  int status = 1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0) << "the child ran, hung up or said something else";
-  EXPECT_EQ(run(session, x, 1), expected);
-}
 
 constexpr const char* help = R"(Usage: network_tests_gpu [OPTION...] [--gtest_...]
 
@@ -236,7 +100,7 @@ bool parse(int argc, char** argv) {
 
 /// Whether a session on a GPU can be made; says why not.
 bool gpu_works() {
-  const Model model = load(model_file("resnet18"));
+  const ModelHandle model = load(model_file("resnet18"));
   rne_session* session = nullptr;
   if (rne_session_create(model.get(), "cuda", "fp32", 0, &session) != RNE_OK) {
     std::printf("skipped: %s\n", rne_last_error());
@@ -247,10 +111,10 @@ bool gpu_works() {
 }
 
 }  // namespace
-}  // namespace resnet
+}  // namespace resnet::test
 
 int main(int argc, char** argv) {
-  using namespace resnet;
+  using namespace resnet::test;
   if (argc > 1 && (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0)) {
     std::fputs(help, stdout);
     return 0;
@@ -267,8 +131,7 @@ int main(int argc, char** argv) {
   }
   if (!options().write_models.empty()) {
     for (const std::string& name : options().networks) {
-      test::write_bytes(options().write_models + '/' + name + ".rne",
-                        test::random_model(network(name, options().size, 1000), 1));
+      write_bytes(options().write_models + '/' + name + ".rne", random_model(network(name, options().size, 1000), 1));
     }
     return 0;
   }

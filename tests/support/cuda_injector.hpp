@@ -14,6 +14,7 @@ struct CudaInjector {
   static inline cudaError_t error = cudaSuccess;
   static inline bool sticky = false, only_allocations = false, fired = false;
   static inline std::map<std::string, int> counts;  ///< by name
+  static inline int alive = 0;                      ///< what was made less what was given back: memory, streams ...
 
   static bool fires(const char* name, bool allocates) {
     ++counts[name];
@@ -23,50 +24,52 @@ struct CudaInjector {
     return fired = true;
   }
 
-  template <auto member, bool releases, bool allocates>
+  template <auto member, bool releases, bool allocates, int made>
   struct Call;
-  template <class... Arguments, cudaError_t (*CudaApi::*member)(Arguments...), bool releases, bool allocates>
-  struct Call<member, releases, allocates> {
+  template <class... Arguments, cudaError_t (*CudaApi::*member)(Arguments...), bool releases, bool allocates, int made>
+  struct Call<member, releases, allocates, made> {
     static inline const char* name = "";
     static cudaError_t run(Arguments... arguments) {
-      if (!fires(name, allocates)) return (built_in_cuda_api().*member)(arguments...);
+      const bool fails = fires(name, allocates);
       // Nobody can release a thing twice or end a capture again: it happens although the call says that it failed.
-      if (releases) static_cast<void>((built_in_cuda_api().*member)(arguments...));
-      return error;
+      if (fails && !releases) return error;
+      const cudaError_t result = (built_in_cuda_api().*member)(arguments...);
+      if (result == cudaSuccess) alive += made;
+      return fails ? error : result;
     }
   };
 
   CudaInjector() : api_(built_in_cuda_api()) {
-    calls = 0, at = -1, error = cudaSuccess, sticky = only_allocations = fired = false;
+    calls = alive = 0, at = -1, error = cudaSuccess, sticky = only_allocations = fired = false;
     counts.clear();
     wrap<&CudaApi::cudaGetDeviceCount>("cudaGetDeviceCount");
     wrap<&CudaApi::cudaSetDevice>("cudaSetDevice");
     wrap<&CudaApi::cudaGetDevice>("cudaGetDevice");
     wrap<&CudaApi::cudaGetDeviceProperties>("cudaGetDeviceProperties");
     wrap<&CudaApi::cudaDeviceGetAttribute>("cudaDeviceGetAttribute");
-    wrap<&CudaApi::cudaMalloc, false, true>("cudaMalloc");
-    wrap<&CudaApi::cudaFree, true>("cudaFree");
-    wrap<&CudaApi::cudaMallocHost>("cudaMallocHost");
-    wrap<&CudaApi::cudaFreeHost, true>("cudaFreeHost");
+    wrap<&CudaApi::cudaMalloc, false, true, 1>("cudaMalloc");
+    wrap<&CudaApi::cudaFree, true, false, -1>("cudaFree");
+    wrap<&CudaApi::cudaMallocHost, false, false, 1>("cudaMallocHost");
+    wrap<&CudaApi::cudaFreeHost, true, false, -1>("cudaFreeHost");
     wrap<&CudaApi::cudaMemcpy>("cudaMemcpy");
     wrap<&CudaApi::cudaMemcpyAsync>("cudaMemcpyAsync");
     wrap<&CudaApi::cudaMemsetAsync>("cudaMemsetAsync");
-    wrap<&CudaApi::cudaStreamCreateWithFlags>("cudaStreamCreateWithFlags");
-    wrap<&CudaApi::cudaStreamDestroy, true>("cudaStreamDestroy");
+    wrap<&CudaApi::cudaStreamCreateWithFlags, false, false, 1>("cudaStreamCreateWithFlags");
+    wrap<&CudaApi::cudaStreamDestroy, true, false, -1>("cudaStreamDestroy");
     wrap<&CudaApi::cudaStreamSynchronize>("cudaStreamSynchronize");
     wrap<&CudaApi::cudaStreamWaitEvent>("cudaStreamWaitEvent");
     wrap<&CudaApi::cudaStreamBeginCapture>("cudaStreamBeginCapture");
     wrap<&CudaApi::cudaStreamEndCapture, true>("cudaStreamEndCapture");
     wrap<&CudaApi::cudaStreamIsCapturing>("cudaStreamIsCapturing");
-    wrap<&CudaApi::cudaEventCreateWithFlags>("cudaEventCreateWithFlags");
-    wrap<&CudaApi::cudaEventDestroy, true>("cudaEventDestroy");
+    wrap<&CudaApi::cudaEventCreateWithFlags, false, false, 1>("cudaEventCreateWithFlags");
+    wrap<&CudaApi::cudaEventDestroy, true, false, -1>("cudaEventDestroy");
     wrap<&CudaApi::cudaEventRecord>("cudaEventRecord");
     wrap<&CudaApi::cudaEventSynchronize>("cudaEventSynchronize");
-    wrap<&CudaApi::cudaGraphInstantiate>("cudaGraphInstantiate");
+    wrap<&CudaApi::cudaGraphInstantiate, false, false, 1>("cudaGraphInstantiate");
     wrap<&CudaApi::cudaGraphUpload>("cudaGraphUpload");
     wrap<&CudaApi::cudaGraphLaunch>("cudaGraphLaunch");
     wrap<&CudaApi::cudaGraphExecMemcpyNodeSetParams1D>("cudaGraphExecMemcpyNodeSetParams1D");
-    wrap<&CudaApi::cudaGraphExecDestroy, true>("cudaGraphExecDestroy");
+    wrap<&CudaApi::cudaGraphExecDestroy, true, false, -1>("cudaGraphExecDestroy");
     wrap<&CudaApi::cudaGraphDestroy, true>("cudaGraphDestroy");
     wrap<&CudaApi::last_captured_node>("last_captured_node");
     wrap<&CudaApi::set_max_dynamic_shared_bytes>("set_max_dynamic_shared_bytes");
@@ -80,10 +83,10 @@ struct CudaInjector {
   CudaApi& api() { return api_; }
 
  private:
-  template <auto member, bool releases = false, bool allocates = false>
+  template <auto member, bool releases = false, bool allocates = false, int made = 0>
   void wrap(const char* name) {
-    Call<member, releases, allocates>::name = name;
-    api_.*member = Call<member, releases, allocates>::run;
+    Call<member, releases, allocates, made>::name = name;
+    api_.*member = Call<member, releases, allocates, made>::run;
   }
   CudaApi api_;
 };
