@@ -2,17 +2,19 @@
 """Times whole networks side by side on one GPU: this engine and PyTorch, same weights, same inputs.
 
     network_bench.py LIBRARY MODELS OUT.json [--networks resnet50] [--precisions bf16] [--batches 1,8,32,128,256]
-                     [--contenders ours,ours-libraries,eager,compile] [--rounds 7] [--from-host] [--device cuda|cpu]
+                     [--contenders ours,ours-libraries,eager,compile] [--rounds 7] [--from-host] [--resume]
+                     [--device cuda|cpu]
 
 LIBRARY is libresnet_engine.so, MODELS a folder with NAME.rne (network_tests_gpu --write-models). Contenders:
-  ours            the engine as it selects by itself
-  ours-libraries  the same with cuDNN and cuBLASLt wherever they can
+  ours            the engine with its own kernels only
+  ours-libraries  the engine with cuDNN and cuBLASLt wherever they can
   eager           PyTorch, channels-last, algorithm search on, in a CUDA graph
   compile         torch.compile(mode="max-autotune"), channels-last
 Each gets a float32 NHWC batch on the device, another one every time, and leaves float32 outputs there; what a contender makes of
 the input (16-bit values) is part of its time. A round enqueues every contender in turn, enough runs for 20 ms, between two events;
 ratios are taken within a round. With --from-host a run is one call from pinned host memory to outputs in host memory, by the clock.
-OUT.json is rewritten after every measurement. --device cpu only shows that the script works: no graph, no events.
+OUT.json is rewritten after every measurement; --resume keeps what it holds of the same GPU, versions and rounds. --device cpu only
+shows that the script works: no graph, no events, one contender of the engine.
 Exit status 77 where Python has no PyTorch.
 """
 
@@ -32,6 +34,8 @@ except (ImportError, OSError) as error:  # OSError: a library of it is missing
     sys.exit(77)
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+LIBRARIES = "cudnn,cublaslt"
+WORST_RELATIVE_L2 = 0.1  # an output beyond it is no result of this network
 CONTENDERS = ["ours", "ours-libraries", "eager", "compile"]
 ROUND_US = 20_000
 BATCHES_OF_INPUT = 8
@@ -62,10 +66,11 @@ class Engine:
         if status != 0:
             raise RuntimeError(self.lib.rne_last_error().decode())
 
-    def session(self, model_path, device, precision, force=""):
+    def session(self, model_path, device, precision, force=None, forbid=None):
         model, session = ctypes.c_void_p(), ctypes.c_void_p()
         self.check(self.lib.rne_model_load(str(model_path).encode(), ctypes.byref(model)))
-        options = SessionOptions(ctypes.sizeof(SessionOptions), device.encode(), precision.encode(), 0, 0, force.encode(), None)
+        options = SessionOptions(ctypes.sizeof(SessionOptions), device.encode(), precision.encode(), 0, 0,
+                                 *(names and names.encode() for names in (force, forbid)))
         try:
             self.check(self.lib.rne_session_create_with(model, ctypes.byref(options), ctypes.byref(session)))
         finally:
@@ -192,7 +197,8 @@ class Torch:
 class Ours:
     def __init__(self, engine, path, precision, device, libraries, batch, outputs):
         self.engine, self.device = engine, device
-        self.session = engine.session(path, device, precision, "cudnn,cublaslt" if libraries else "")
+        names = {} if device == "cpu" else {"force": LIBRARIES} if libraries else {"forbid": f"{LIBRARIES},cudnn_exact"}
+        self.session = engine.session(path, device, precision, **names)
         self.output = torch.empty(batch, outputs, device=device)
         self.host_output = torch.empty(batch, outputs)
 
@@ -261,6 +267,22 @@ def relative_l2(a, b):
     return float(torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b))
 
 
+def earlier_entries(path, result):
+    """What an earlier run under the same conditions left."""
+    earlier = json.loads(path.read_text())
+    changed = [key for key in ("engine", "torch", "cudnn", "cuda", "gpu", "rounds") if earlier[key] != result[key]]
+    if changed:
+        sys.exit(f"--resume: {path} was measured with another {', '.join(changed)}; use another file")
+    return earlier["entries"]
+
+
+def write(path, result):
+    """Renamed into place: a process that is killed leaves a whole file."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(result, indent=1))
+    new.replace(path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library")
@@ -274,6 +296,7 @@ def main():
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--from-host", action="store_true")
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.contenders if name not in CONTENDERS]
@@ -287,6 +310,9 @@ def main():
     result = {"command": " ".join(["network_bench.py", *sys.argv[2:]]), "engine": engine.lib.rne_version().decode(),
               "torch": torch.__version__, "cudnn": torch.backends.cudnn.version(), "cuda": torch.version.cuda,
               "gpu": torch.cuda.get_device_name() if device == "cuda" else None, "rounds": arguments.rounds, "entries": []}
+    if arguments.resume and arguments.out.exists():
+        result["entries"] = earlier_entries(arguments.out, result)
+    done = {(entry["network"], entry["precision"], entry["batch"]) for entry in result["entries"]}
     failed = 0
     for network in arguments.networks:
         path = arguments.models / f"{network}.rne"
@@ -294,6 +320,8 @@ def main():
         for precision in arguments.precisions:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
             for batch in arguments.batches:
+                if (network, precision, batch) in done:
+                    continue
                 entry = {"network": network, "precision": precision, "batch": batch, "errors": {}}
                 generator = torch.Generator().manual_seed(batch)
                 hosts = [torch.rand(batch, arguments.size, arguments.size, 3, generator=generator)
@@ -320,7 +348,11 @@ def main():
                         synchronize(device)
                         entry.setdefault("relative_l2", {})[name] = error
                         if name.startswith("ours"):
-                            entry["implementations"][name] = engine.implementations(contender.session)
+                            used = entry["implementations"][name] = engine.implementations(contender.session)
+                            if name == "ours-libraries" and not set(used) & set(LIBRARIES.split(",")):
+                                raise RuntimeError("no step of the plan is cuDNN's or cuBLASLt's")
+                        if not error < WORST_RELATIVE_L2:
+                            raise RuntimeError(f"the outputs are wrong: relative L2 {error:.2g}")
                         contenders[name] = contender
                     except RuntimeError as error:
                         entry["errors"][name] = str(error)[:400]
@@ -335,7 +367,7 @@ def main():
                 for contender in owned:
                     contender.close()
                 result["entries"].append(entry)
-                arguments.out.write_text(json.dumps(result, indent=1))
+                write(arguments.out, result)
                 shown = {name: f"{times['median_us']:.1f} us" for name, times in entry["times"].items()}
                 print(f"{network} {precision} batch {batch}: {shown} {entry['errors'] or ''}", flush=True)
     return failed

@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""Joins everything that run_gpu_checks.sh left in one results folder: prints Markdown, writes result.json.
+"""Joins everything that run_gpu_checks.sh left in one results folder: gpu.md, gpu.json and, with matplotlib, gpu.png.
 
-    report.py FOLDER
+    report.py FOLDER [INTO]
 
-Verdicts of the tests, recordings, sanitizers, times, cuDNN's times and the paper floors. What is missing is said to be missing.
+Verdicts of the tests, recordings, sanitizers, times, cuDNN's times, PyTorch's times and the paper floors. What is missing is
+said to be missing. The files are written into FOLDER, or into INTO (docs/benchmarks).
 """
 
+import contextlib
+import io
 import json
 import re
 import sys
 from pathlib import Path
 
 from roofline import H200, H200_BYTES_PER_S
+
+NETWORK_BENCHES = ("network_bench", "network_bench_more")
 
 
 def read_json(path):
@@ -110,6 +115,16 @@ def network_table(kernels, cudnn):
     return rows, [{"precision": precision, "batch": batch} | total for (precision, batch), total in sorted(sums.items())]
 
 
+def layers_of(kernels, cudnn):
+    """Prints where a network's layers were timed and their table; returns what network_table() does."""
+    driver = kernels["device"]["driver"]
+    print(f"{kernels['device']['name']}, driver for CUDA {driver // 1000}.{driver % 1000 // 10}, {kernels['command']}; PyTorch "
+          f"{cudnn['versions'].get('torch', 'not measured')}, cuDNN {cudnn['versions'].get('cudnn', 'not measured')}\n")
+    if "H200" not in kernels["device"]["name"]:
+        print("The floors are an H200's.\n")
+    return network_table(kernels, cudnn)
+
+
 def memory_table(memory):
     """Prints the share of a copy's bandwidth that each kernel reaches; returns the rows."""
     copy = memory.get("copy_gb_per_s")
@@ -151,14 +166,69 @@ def networks_table(bench):
         head = f"| {entry['network']} | {entry['precision']} | {entry['batch']} |"
         for name, times in entry["times"].items():
             us, ratio = cells(times).split(" | ")
-            print(f"{head} {name} | {us} | {entry['batch'] / times['median_us'] * 1e6:,.0f} | {ratio} | "
+            shown = name
+            if name == "ours-libraries":
+                steps = entry["implementations"][name]
+                theirs = sum(count for step, count in steps.items() if step.startswith(("cudnn", "cublaslt")))
+                shown = f"{name} ({theirs} of {sum(steps.values())} steps)"
+            print(f"{head} {shown} | {us} | {entry['batch'] / times['median_us'] * 1e6:,.0f} | {ratio} | "
                   f"{entry['relative_l2'][name]:.1e} | {cells(entry.get('from_host', {}).get(name))} |")
         for name, error in entry["errors"].items():
             print(f"{head} {name} | not measured: {error.splitlines()[0]} | | | | | |")
 
 
+def chart(benches, path):
+    """A picture of the whole networks; False where there is nothing to draw it with."""
+    try:
+        import matplotlib
+    except ImportError:
+        return False
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    cases = {}
+    for bench in benches:
+        for entry in bench["entries"]:
+            cases.setdefault((entry["network"], entry["precision"]), {})[entry["batch"]] = entry["times"]
+    columns = min(4, len(cases))
+    rows = -(-len(cases) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(3.4 * columns, 2.8 * rows + 0.5), squeeze=False)
+    for axis in axes.flat[len(cases):]:
+        axis.axis("off")
+    colours = {"ours": "#c44e52", "ours-libraries": "#dd8452", "eager": "#8c9bb0", "compile": "#4c72b0"}
+    for axis, ((network, precision), batches) in zip(axes.flat, cases.items()):
+        for name, colour in colours.items():
+            points = [(batch, times[name]) for batch, times in sorted(batches.items()) if name in times]
+            if points:
+                axis.plot([batch for batch, _ in points], [batch / own["median_us"] * 1e6 for batch, own in points],
+                          marker="o", markersize=3, color=colour, label=name)
+        axis.set(xscale="log", yscale="log", title=f"{network}, {precision}", xlabel="batch", ylabel="images/s")
+        axis.set_xticks(sorted(batches), [str(batch) for batch in sorted(batches)], minor=False)
+        axis.minorticks_off()
+        axis.legend(fontsize=7)
+    figure.suptitle(", ".join(sorted({str(bench["gpu"]) for bench in benches})), fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    return True
+
+
 def main():
     folder = Path(sys.argv[1])
+    into = Path(sys.argv[2]) if len(sys.argv) > 2 else folder
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        result = report(folder)
+        benches = [result[name] for name in NETWORK_BENCHES if result.get(name, {}).get("entries")]
+        if benches and chart(benches, into / "gpu.png"):
+            print("\n![images per second](gpu.png)")
+        elif benches:
+            print("\nThere is no picture: Python has no matplotlib.")
+    (into / "gpu.md").write_text(text.getvalue())
+    (into / "gpu.json").write_text(json.dumps(result, indent=1))
+
+
+def report(folder):
+    """Prints the Markdown; returns everything for programs."""
     stages = read_stages(folder)
     kernels, memory = read_json(folder / "kernels.json"), read_json(folder / "memory.json")
     cudnn = read_json(folder / "cudnn.json") or {"versions": {}, "layers": {}}
@@ -172,15 +242,17 @@ def main():
     result["sanitizer"] = read_sanitizer(folder, stages.get("sanitizer", {"parts": {}})["parts"])
 
     if kernels:
-        driver = kernels["device"]["driver"]
-        print(f"{kernels['device']['name']}, driver for CUDA {driver // 1000}.{driver % 1000 // 10}, {kernels['command']}; PyTorch "
-              f"{cudnn['versions'].get('torch', 'not measured')}, cuDNN {cudnn['versions'].get('cudnn', 'not measured')}\n")
-        if "H200" not in kernels["device"]["name"]:
-            print("The floors are an H200's.\n")
-        result["layers"], result["sums"] = network_table(kernels, cudnn)
+        result["layers"], result["sums"] = layers_of(kernels, cudnn)
         result["kernels"] = kernels["problems"]
     else:
         print("The network's layers were not measured.")
+    result["more_layers"] = {}
+    for file in sorted(folder.glob("kernels-*.json")):
+        name = file.stem.removeprefix("kernels-")
+        if more := read_json(file):
+            print(f"\n{name}:\n")
+            rows, sums = layers_of(more, read_json(folder / f"cudnn-{name}.json") or {"versions": {}, "layers": {}})
+            result["more_layers"][name] = {"layers": rows, "sums": sums}
     result["cudnn"] = cudnn["layers"]
     if memory:
         result["copy_gb_per_s"] = memory.get("copy_gb_per_s")
@@ -189,11 +261,11 @@ def main():
     else:
         print("\nMemory-bound kernels were not measured.")
 
-    for name in ("networks-bench", "networks-bench-more"):
+    for name in NETWORK_BENCHES:
         if bench := read_json(folder / f"{name}.json"):
             networks_table(bench)
             result[name] = bench
-    if not (result.get("networks-bench") or result.get("networks-bench-more")):
+    if not any(name in result for name in NETWORK_BENCHES):
         print("\nWhole networks were not measured.")
 
     print("\n| stage | state | s | parts that did not pass |\n|---|---|---:|---|")
@@ -210,7 +282,7 @@ def main():
                    for kernel in entry["kernels"] if "error" in kernel]
     for row in failed_rows:
         print(f"\nNot timed: {row}")
-    (folder / "result.json").write_text(json.dumps(result, indent=1))
+    return result
 
 
 if __name__ == "__main__":

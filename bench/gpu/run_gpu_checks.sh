@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317  # stages are called by name
-# Checks and times the CUDA kernels, and whole networks, on this machine's GPU. Part of the bundle that scripts/gpu_bundle.sh makes; it needs a
-# driver, and Python with PyTorch for the comparison with cuDNN.
+# Checks and times the CUDA kernels, and whole networks, on this machine's GPU. Part of the bundle that scripts/gpu_bundle.sh makes;
+# it needs a driver, and Python with PyTorch for the comparisons.
 set -uo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
 
@@ -12,20 +12,22 @@ Usage: run_gpu_checks.sh [--out FOLDER] [STAGE...]
 Stages, in this order; without one, all of these:
   primitives   record lane and byte maps of the building blocks (primitives.json)
   tests        every kernel test, the networks' layers reduced; a process per kernel (tests-NAME.json)
-  networks     whole networks against the reference device's, faults, threads, fork (networks.json)
+  networks     whole networks against the reference device's, failing CUDA calls, memory, threads, fork (networks-NAME.json)
   bench        every kernel on every ResNet-50 layer at batch 1, 32 and 256 (kernels.json)
   memory       what only moves bytes, and a plain copy (memory.json)
-  network_bench  ResNet-50 in bf16 at five batches beside the library-only engine and eager PyTorch (networks-bench.json)
+  network_bench  ResNet-50 in bf16 at five batches beside the library-only engine and eager PyTorch (network_bench.json)
   cudnn        the convolutions of bench through PyTorch and cuDNN (cudnn.json)
   sanitizer    small kernel tests under compute-sanitizer: memcheck, racecheck, initcheck, synccheck (where installed)
-  report       all of it, with the paper floors, as one table and one file (report.md, result.json)
+  report       all of it, with the paper floors, as tables, one file and, with matplotlib, a picture (gpu.md, gpu.json, gpu.png)
 
 Only by name:
   huge         results beyond element 2^32, a process per kernel: tens of GB of device memory, up to 9 GB of the host's
   tests_full   every kernel test on the networks' own layers, with 500 random problems: takes long, the oracle is the host's
-  bench_more   bench in fp32, tf32 and fp16 (kernels-more.json)
-  network_bench_more  ResNet-18, 50 and 152 in four precisions, also beside torch.compile and from host memory: takes an hour
-               (networks-bench-more.json)
+Only by name, and going on where they stopped when they are started again with the same --out:
+  bench_more   bench for ResNet-18, 50 and 152 in four precisions at five batches (kernels-NETWORK.json)
+  cudnn_more   the convolutions of bench_more through PyTorch and cuDNN (cudnn-NETWORK.json)
+  network_bench_more  the three networks in four precisions, also beside torch.compile and from host memory: takes an hour
+               (network_bench_more.json)
 
 All stages of a run without names together take less than 8 minutes: each has a time limit, and what is left of the 8 minutes
 is the last one's. A kernel that fails or hangs costs its own part of a stage; what was measured before is kept.
@@ -45,7 +47,7 @@ while [ $# -gt 0 ]; do
       ;;
     -h | --help) usage; exit 0 ;;
     primitives | tests | networks | bench | memory | network_bench | cudnn | sanitizer | report | huge | tests_full \
-      | bench_more | network_bench_more) stages+=("$1") ;;
+      | bench_more | cudnn_more | network_bench_more) stages+=("$1") ;;
     *) echo "unknown stage or option $1" >&2; usage >&2; exit 2 ;;
   esac
   shift
@@ -162,8 +164,14 @@ primitives() { limited 100000 ./kernel_tests_gpu --record-primitives "$out/primi
 tests() { test_kernels 40 --reduced --random 60; }
 tests_full() { test_kernels 1800; }
 huge() { test_kernels 300; }
+# Of our kernels, whatever libraries lie about. Another process for what breaks things on purpose.
 networks() {
-  part host 60 ./network_tests_gpu "--gtest_output=json:$out/networks-host.json"
+  local status=0 tests=(env RESNET_ENGINE_CUDNN=off RESNET_ENGINE_CUBLASLT=off ./network_tests_gpu --gtest_brief=1)
+  part whole 45 "${tests[@]}" '--gtest_filter=Seeded/*' "--gtest_output=json:$out/networks-whole.json" || status=$?
+  part faults 30 "${tests[@]}" '--gtest_filter=-Seeded/*' "--gtest_output=json:$out/networks-faults.json" \
+    || status=$(worse "$status" $?)
+  [ "$status" -ne "$skipped" ] || return 1  # no GPU is not what this stage came for
+  return "$status"
 }
 # Weights from a seed; they stay beside the programs.
 write_models() {  # NETWORK,...
@@ -177,18 +185,37 @@ network_bench_into() {  # FILE NETWORKS OPTION...
   limited 100000 "$python" network_bench.py libresnet_engine.so models "$file" --networks "$networks" "$@"
 }
 network_bench() {
-  network_bench_into "$out/networks-bench.json" resnet50 --batches 1,256,32,8,128 --contenders ours,ours-libraries,eager
+  network_bench_into "$out/network_bench.json" resnet50 --batches 1,256,32,8,128 --contenders ours,ours-libraries,eager
 }
 network_bench_more() {
-  network_bench_into "$out/networks-bench-more.json" resnet50,resnet18,resnet152 --precisions bf16,fp16,tf32,fp32 --from-host
+  network_bench_into "$out/network_bench_more.json" resnet50,resnet18,resnet152 --precisions bf16,fp16,tf32,fp32 --from-host \
+    --resume
 }
 bench() { bench_into "$out/kernels.json" --network resnet50; }
 memory() { bench_into "$out/memory.json" --network memory_bound; }
-bench_more() { bench_into "$out/kernels-more.json" --network resnet50 --precision fp32,tf32,fp16; }
-cudnn() {
+more_networks=(resnet50 resnet18 resnet152)
+bench_more() {
+  local network status=0
+  for network in "${more_networks[@]}"; do
+    bench_into "$out/kernels-$network.json" --network "$network" --precision bf16,fp16,tf32,fp32 --batch 1,8,32,128,256 \
+      || status=$(worse "$status" $?)
+  done
+  return "$status"
+}
+cudnn_into() {  # KERNELS FILE
   [ -n "$python" ] || { echo "skipped: no Python"; return "$skipped"; }
-  [ -f "$out/kernels.json" ] || { echo "skipped: the stage bench left no kernels.json"; return "$skipped"; }
-  limited 100000 "$python" cudnn_layers.py "$out/kernels.json" "$out/cudnn.json"
+  [ -f "$1" ] || { echo "skipped: there is no $1, which a benchmark of the kernels leaves"; return "$skipped"; }
+  limited 100000 "$python" cudnn_layers.py "$1" "$2"
+}
+cudnn() { cudnn_into "$out/kernels.json" "$out/cudnn.json"; }
+cudnn_more() {
+  local network status=0
+  for network in "${more_networks[@]}"; do
+    [ ! -f "$out/cudnn-$network.json" ] || continue  # a killed one leaves another name
+    cudnn_into "$out/kernels-$network.json" "$out/cudnn-$network.partial" || { status=$(worse "$status" $?); continue; }
+    mv "$out/cudnn-$network.partial" "$out/cudnn-$network.json"
+  done
+  return "$status"
 }
 sanitizer() {
   local tool log status=0 own
@@ -209,7 +236,7 @@ sanitizer() {
 }
 report() {
   [ -n "$python" ] || { echo "skipped: no Python"; return "$skipped"; }
-  "$python" report.py "$out" >"$out/report.md" && grep -v '^|' "$out/report.md" | tail -14
+  "$python" report.py "$out" && grep -v '^|' "$out/gpu.md" | tail -14
 }
 
 # Files of an earlier run must not pass for this one's.
@@ -219,11 +246,9 @@ forget() {
     tests | tests_full | networks | huge | sanitizer) rm -f "$out/$1"-*.json "$out/$1"-*.log ;;
     bench) rm -f "$out/kernels.json" ;;
     memory) rm -f "$out/memory.json" ;;
-    network_bench) rm -f "$out/networks-bench.json" ;;
-    network_bench_more) rm -f "$out/networks-bench-more.json" ;;
-    bench_more) rm -f "$out/kernels-more.json" ;;
+    network_bench) rm -f "$out/network_bench.json" ;;
     cudnn) rm -f "$out/cudnn.json" ;;
-    report) rm -f "$out/report.md" "$out/result.json" ;;
+    report) rm -f "$out"/gpu.{md,json,png} ;;
   esac
   [ ! -f "$out/stages.tsv" ] || sed -i "/^$1\t/d" "$out/stages.tsv"
 }
@@ -250,6 +275,14 @@ limit_of() {
   fi
   [ ! -f build.txt ] || cat build.txt
 } | tee "$out/machine.txt"
+# Where the engine finds no GPU, the driver decides whether there is one.
+probe=$(timeout 60 ./network_tests_gpu --networks resnet18 --gtest_list_tests 2>&1) || {
+  if ! nvidia-smi -L >/dev/null 2>&1; then
+    echo "There is no GPU here that could be checked, so no stage was run: ${probe##*$'\n'}" | tee -a "$out/machine.txt"
+    exit 1
+  fi
+  echo "The engine finds no GPU: $probe"
+}
 
 failed=0
 for stage in "${stages[@]}"; do

@@ -81,13 +81,20 @@ TEST_F(Faults, RefusesInAForkedProcess) {
 /// A network of a few layers, so that every CUDA call of its life can fail in turn.
 NetworkSpec small_network() {
   NetworkSpec net;
-  net.layers = {
-      {"input", "input", {}, {{"channels", std::int64_t{3}}, {"height", std::int64_t{8}}, {"width", std::int64_t{8}}}, {}},
-      {"conv", "conv2d", {"input"}, {{"padding", std::string("same")}}, {{"weight", "conv.weight"}, {"bias", "conv.bias"}}},
-      {"relu", "relu", {"conv"}, {}, {}},
-      {"pool", "global_avg_pool", {"relu"}, {}, {}},
-      {"flatten", "flatten", {"pool"}, {}, {}},
-      {"fc", "dense", {"flatten"}, {}, {{"weight", "fc.weight"}, {"bias", "fc.bias"}}}};
+  net.layers = {{"input",
+                 "input",
+                 {},
+                 {{"channels", std::int64_t{3}}, {"height", std::int64_t{8}}, {"width", std::int64_t{8}}},
+                 {}},
+                {"conv",
+                 "conv2d",
+                 {"input"},
+                 {{"padding", std::string("same")}},
+                 {{"weight", "conv.weight"}, {"bias", "conv.bias"}}},
+                {"relu", "relu", {"conv"}, {}, {}},
+                {"pool", "global_avg_pool", {"relu"}, {}, {}},
+                {"flatten", "flatten", {"pool"}, {}, {}},
+                {"fc", "dense", {"flatten"}, {}, {{"weight", "fc.weight"}, {"bias", "fc.bias"}}}};
   net.tensors["conv.weight"] = {DType::f32, {16, 3, 3, 3}};
   net.tensors["conv.bias"] = {DType::f32, {16}};
   net.tensors["fc.weight"] = {DType::f32, {4, 16}};

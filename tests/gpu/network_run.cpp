@@ -35,7 +35,9 @@ std::string model_file(const std::string& name, const NetworkSpec& layers) {
   return path;
 }
 
-std::string model_file(const std::string& name) { return model_file(name, network(name, options().size, test_classes)); }
+std::string model_file(const std::string& name) {
+  return model_file(name, network(name, options().size, test_classes));
+}
 
 ModelHandle load(const std::string& path) {
   rne_model* model = nullptr;

@@ -1,6 +1,5 @@
 // A kernel that stops with a trap.
 #include "gpu/trap.hpp"
-
 #include "kernels/cuda_api.hpp"
 #include "kernels/device/compiler.hpp"
 #include "kernels/device/launch.hpp"

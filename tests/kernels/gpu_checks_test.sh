@@ -25,27 +25,52 @@ JSON
 END
 chmod +x "$folder/kernel_bench"
 
-# Networks at a size that the emulator runs in a second.
+# Networks and faults that the emulator runs in a second each.
 cat >"$folder/network_tests_gpu" <<END
 #!/usr/bin/env bash
-exec "$network_tests" --networks resnet18 --size 32 --threads 2 "\$@" --gtest_filter='Faults.Names*'
+for option; do
+  case \$option in
+    "--gtest_filter=Seeded/*") option='--gtest_filter=Seeded/*Same*' ;;
+    "--gtest_filter=-Seeded/*") option='--gtest_filter=FailingCuda.*' ;;
+  esac
+  options+=("\$option")
+done
+exec "$network_tests" "\${options[@]}" --networks resnet18 --size 32
 END
 chmod +x "$folder/network_tests_gpu"
+
+# What a long benchmark of networks left earlier.
+mkdir "$folder/out"
+cat >"$folder/out/network_bench_more.json" <<'JSON'
+{"command": "network_bench.py", "torch": "2", "cudnn": 9, "gpu": "a GPU", "rounds": 3, "entries": [
+ {"network": "resnet50", "precision": "bf16", "batch": 8, "errors": {"compile": "no compiler"},
+  "implementations": {"ours": {"conv_mma": 50}, "ours-libraries": {"cudnn": 53, "pool": 2}},
+  "relative_l2": {"ours": 0.005, "ours-libraries": 0.004},
+  "times": {"ours": {"median_us": 1000.0, "min_us": 990.0, "max_us": 1010.0, "times_ours": {"median": 1.0}},
+            "ours-libraries": {"median_us": 1500.0, "min_us": 1490.0, "max_us": 1510.0, "times_ours": {"median": 1.5}}},
+  "from_host": {"ours": {"median_us": 3000.0, "min_us": 2900.0, "max_us": 3100.0, "times_ours": {"median": 1.0}}}}]}
+JSON
 
 status=0
 "$folder/run_gpu_checks.sh" --out "$folder/out" primitives networks bench memory report || status=$?
 [ $status -eq 0 ] || { cat "$folder"/out/*.log; exit 1; }
 [ "$(wc -l <"$folder/starts")" = 4 ] || { echo "the benchmark was not started again behind what ended it"; exit 1; }
-python3 - "$folder/out/result.json" <<'END'
+python3 - "$folder/out/gpu.json" <<'END'
 import json, sys
 result = json.load(open(sys.argv[1]))
 states = {name: stage["state"] for name, stage in result["stages"].items()}
 assert states == {"primitives": "passed", "networks": "passed", "bench": "passed", "memory": "passed"}, states
-assert result["networks"]["host"]["ran"] == 1 and not result["networks"]["host"]["failures"], result["networks"]
+assert result["networks"]["faults"]["ran"] == 3 and not result["networks"]["faults"]["failures"], result["networks"]
 assert result["primitives"]["exact"]["ldmatrix_a"]
 assert abs(result["memory_bound"][0]["of_copy"] - 0.9) < 1e-9, result["memory_bound"]
 assert result["layers"][0]["us"] == 2.0
 END
+
+for row in '| ours | 1000.0 (990.0 to 1010.0) | 8,000 | 1.00 | 5.0e-03 | 3000.0 (2900.0 to 3100.0) | 1.00 |' \
+  '| ours-libraries (53 of 55 steps) | 1500.0 (1490.0 to 1510.0) | 5,333 | 1.50 | 4.0e-03 | not measured |  |' \
+  '| compile | not measured: no compiler |'; do
+  grep -qF "| resnet50 | bf16 | 8 $row" "$folder/out/gpu.md" || { cat "$folder/out/gpu.md"; echo "missing: $row"; exit 1; }
+done
 
 # A program that cannot start fails its stage with its own words, and the report still comes.
 printf '#!/bin/sh\necho "no CUDA device" >&2\nexit 5\n' >"$folder/broken"
@@ -56,9 +81,27 @@ if "$folder/run_gpu_checks.sh" --out "$folder/out" primitives tests report >"$fo
   exit 1
 fi
 grep -q "no CUDA device" "$folder/screen" || { cat "$folder/screen"; exit 1; }
-python3 - "$folder/out/result.json" <<'END'
+python3 - "$folder/out/gpu.json" <<'END'
 import json, sys
 result = json.load(open(sys.argv[1]))
 assert result["stages"]["primitives"]["state"] == "FAILED" and result["stages"]["tests"]["state"] == "FAILED", result["stages"]
 assert result["primitives"] is None
 END
+
+# Without a GPU nothing is run, and that is an error that says so.
+printf '#!/bin/sh\necho "skipped: device cuda: no driver"\nexit 77\n' >"$folder/network_tests_gpu"
+printf '#!/bin/sh\nexit 9\n' >"$folder/nvidia-smi"
+chmod +x "$folder/network_tests_gpu" "$folder/nvidia-smi"
+if PATH="$folder:$PATH" "$folder/run_gpu_checks.sh" --out "$folder/none" primitives report >"$folder/screen"; then
+  echo "a run without a GPU passed"
+  exit 1
+fi
+grep -q "There is no GPU here.*no driver" "$folder/screen" || { cat "$folder/screen"; exit 1; }
+[ ! -f "$folder/none/stages.tsv" ] || { echo "a stage was run without a GPU"; exit 1; }
+# With one that the engine cannot use, its networks fail; they are not skipped.
+printf '#!/bin/sh\nexit 0\n' >"$folder/nvidia-smi"
+if PATH="$folder:$PATH" "$folder/run_gpu_checks.sh" --out "$folder/none" networks >"$folder/screen"; then
+  echo "networks that the engine refused passed"
+  exit 1
+fi
+grep -q "networks: FAILED" "$folder/screen" || { cat "$folder/screen"; exit 1; }
