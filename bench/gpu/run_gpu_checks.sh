@@ -23,6 +23,7 @@ Stages, in this order; without one, all of these:
 Only by name:
   huge         results beyond element 2^32, a process per kernel: tens of GB of device memory, up to 9 GB of the host's
   tests_full   every kernel test on the networks' own layers, with 500 random problems: takes long, the oracle is the host's
+
 Only by name, and going on where they stopped when they are started again with the same --out:
   bench_more   bench for ResNet-18, 50 and 152 in four precisions at five batches (kernels-NETWORK.json)
   cudnn_more   the convolutions of bench_more through PyTorch and cuDNN (cudnn-NETWORK.json)
@@ -32,7 +33,7 @@ Only by name, and going on where they stopped when they are started again with t
 All stages of a run without names together take less than 8 minutes: each has a time limit, and what is left of the 8 minutes
 is the last one's. A kernel that fails or hangs costs its own part of a stage; what was measured before is kept.
 
---out FOLDER   where results go (default results); results of an earlier run there are overwritten
+--out FOLDER   where results go (default results); what an earlier run left there of the same stages is overwritten
 Exit status 0 when every stage that ran passed, else 1.
 END
 }
