@@ -258,12 +258,12 @@ limit_of() {
   case $1 in
     primitives) echo 15 ;;
     tests) echo 100 ;;
-    networks) echo 60 ;;
+    networks) echo 70 ;;
     bench) echo 75 ;;
     memory) echo 20 ;;
     network_bench) echo 90 ;;
     cudnn) echo 40 ;;
-    sanitizer) echo 60 ;;
+    sanitizer) echo 50 ;;
     *) echo 100000 ;;
   esac
 }

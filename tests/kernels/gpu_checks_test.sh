@@ -52,18 +52,21 @@ cat >"$folder/out/network_bench_more.json" <<'JSON'
 JSON
 
 status=0
-"$folder/run_gpu_checks.sh" --out "$folder/out" primitives networks bench memory report || status=$?
+"$folder/run_gpu_checks.sh" --out "$folder/out" primitives networks bench memory bench_more report || status=$?
 [ $status -eq 0 ] || { cat "$folder"/out/*.log; exit 1; }
-[ "$(wc -l <"$folder/starts")" = 4 ] || { echo "the benchmark was not started again behind what ended it"; exit 1; }
+[ "$(wc -l <"$folder/starts")" = 7 ] || { echo "the benchmark was not started again behind what ended it"; exit 1; }
 python3 - "$folder/out/gpu.json" <<'END'
 import json, sys
 result = json.load(open(sys.argv[1]))
 states = {name: stage["state"] for name, stage in result["stages"].items()}
-assert states == {"primitives": "passed", "networks": "passed", "bench": "passed", "memory": "passed"}, states
+assert states == {"primitives": "passed", "networks": "passed", "bench": "passed", "memory": "passed",
+                  "bench_more": "passed"}, states
 assert result["networks"]["faults"]["ran"] == 3 and not result["networks"]["faults"]["failures"], result["networks"]
 assert result["primitives"]["exact"]["ldmatrix_a"]
 assert abs(result["memory_bound"][0]["of_copy"] - 0.9) < 1e-9, result["memory_bound"]
 assert result["layers"][0]["us"] == 2.0
+more = result["more_layers"]
+assert sorted(more) == ["resnet152", "resnet18", "resnet50"] and more["resnet18"]["layers"][0]["us"] == 2.0, more
 END
 
 for row in '| ours | 1000.0 (990.0 to 1010.0) | 8,000 | 1.00 | 5.0e-03 | 3000.0 (2900.0 to 3100.0) | 1.00 |' \
