@@ -24,7 +24,7 @@ struct CublasltOperands {
 /// Whether one matrix product can say what the problem asks for. Pure: cuBLASLt is not asked.
 Support cublaslt_can_express(const DenseProblem& problem);
 
-/// A handle on the current device. @throws Error device_failed
+/// A handle on the current device. @throws Error unsupported: a device that is lost fails our own kernels, too
 class CublasltHandle {
  public:
   CublasltHandle();

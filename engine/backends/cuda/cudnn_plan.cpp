@@ -64,8 +64,8 @@ void checked(ErrorCode code, std::string_view doing, const Call& call) {
 
 /// The same for calls that return cuDNN's own status.
 template <class Call>
-void checked_status(std::string_view doing, const Call& call) {
-  checked(ErrorCode::device_failed, doing, [&]() -> fe::error_t {
+void checked_status(ErrorCode code, std::string_view doing, const Call& call) {
+  checked(code, doing, [&]() -> fe::error_t {
     const cudnnStatus_t status = call();
     if (status == CUDNN_STATUS_SUCCESS) return {};
     return {fe::error_code_t::CUDNN_BACKEND_API_FAILED,
@@ -251,7 +251,7 @@ void CudnnConv::bind(const CudnnOperands& operands) {
 }
 
 void CudnnConv::run(void* handle) {
-  checked_status("running a convolution", [&] {
+  checked_status(ErrorCode::device_failed, "running a convolution", [&] {
     return fe::detail::execute(static_cast<cudnnHandle_t>(handle), impl_->plan->get_raw_desc(),
                                impl_->operands->get_ptr());
   });
@@ -260,7 +260,7 @@ void CudnnConv::run(void* handle) {
 CudnnHandle::CudnnHandle() {
   open_cudnn();
   cudnnHandle_t handle = nullptr;
-  checked_status("creating a handle", [&] { return fe::detail::create_handle(&handle); });
+  checked_status(ErrorCode::unsupported, "creating a handle", [&] { return fe::detail::create_handle(&handle); });
   handle_ = handle;
 }
 
@@ -268,7 +268,7 @@ CudnnHandle::~CudnnHandle() { static_cast<void>(fe::detail::destroy_handle(stati
 
 void CudnnHandle::set_stream(void* stream) {
   if (stream == stream_) return;
-  checked_status("choosing a stream", [&] {
+  checked_status(ErrorCode::device_failed, "choosing a stream", [&] {
     return fe::detail::set_stream(static_cast<cudnnHandle_t>(handle_), static_cast<cudaStream_t>(stream));
   });
   stream_ = stream;

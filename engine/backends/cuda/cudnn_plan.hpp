@@ -83,7 +83,8 @@ class CudnnConv {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A handle on the current device. It must not be used by two threads at once. @throws Error device_failed
+/// A handle on the current device. It must not be used by two threads at once. @throws Error unsupported: a device that
+/// is lost fails our own kernels, too
 class CudnnHandle {
  public:
   CudnnHandle();

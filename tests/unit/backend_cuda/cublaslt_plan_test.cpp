@@ -15,7 +15,7 @@ TEST(CublasltPlan, SaysThatAHandleWantsADevice) {
     const CublasltHandle handle;
     GTEST_SKIP() << "this machine has a GPU";
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::device_failed);
+    EXPECT_EQ(error.code(), ErrorCode::unsupported) << "our kernels may do without it";
     const std::string text = error.what();
     for (const char* word : {"cuBLASLt 1", "creating a handle failed", "RESNET_ENGINE_CUBLASLT=off"})
       EXPECT_NE(text.find(word), std::string::npos) << text;

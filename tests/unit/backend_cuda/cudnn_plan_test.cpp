@@ -212,7 +212,7 @@ TEST_P(CudnnErrors, ComeFromCreatingAHandleWithoutADevice) {
     const CudnnHandle handle;
     GTEST_SKIP() << "this machine has a GPU";
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::device_failed);
+    EXPECT_EQ(error.code(), ErrorCode::unsupported) << "our kernels may do without it";
     EXPECT_NE(std::string(error.what()).find("creating a handle failed: CUDNN_STATUS_"), std::string::npos)
         << error.what();
   }
