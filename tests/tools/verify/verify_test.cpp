@@ -27,7 +27,8 @@ class Verify : public testing::Test {
 
   static std::vector<float> pictures(std::size_t plane, std::size_t repeats) {
     std::vector<float> values;
-    for (const std::vector<float>& colour : {std::vector<float>{0.25f, 0.5f, 1}, std::vector<float>{0, 0.75f, 0.125f}}) {
+    for (const std::vector<float>& colour :
+         {std::vector<float>{0.25f, 0.5f, 1}, std::vector<float>{0, 0.75f, 0.125f}}) {
       for (std::size_t r = 0; r < repeats; ++r) {
         for (const float channel : colour) values.insert(values.end(), plane, channel);
       }
