@@ -55,12 +55,24 @@ std::size_t weight_bytes(const Plan& plan) {
 }  // namespace
 
 std::string describe_plan_json(const Plan& plan) {
+  Json blocks = Json::array();
+  for (const Plan::Block& block : plan.blocks) {
+    if (block.bytes == 0) continue;
+    Json values = Json::array();
+    for (const std::string& value : block.values) values.push(value);
+    blocks.push(Json::Object{{"values", std::move(values)},
+                             {"offset", block.offset},
+                             {"bytes", block.bytes},
+                             {"first_step", block.first_step},
+                             {"last_step", block.last_step}});
+  }
   Json steps = Json::array();
   for (std::size_t s = 0; s < plan.steps.size(); ++s) steps.push(step_json(plan.chosen[s], *plan.steps[s]));
   return Json(Json::Object{{"steps", std::move(steps)},
                            {"memory", Json::Object{{"arena_bytes", plan.arena.arena_bytes},
                                                    {"live_lower_bound_bytes", plan.arena.lower_bound_bytes},
-                                                   {"weight_bytes", weight_bytes(plan)}}}})
+                                                   {"weight_bytes", weight_bytes(plan)},
+                                                   {"blocks", std::move(blocks)}}}})
       .dump(2);
 }
 

@@ -91,6 +91,13 @@ void place(Plan& plan, const PlanOptions& options) {
   const bool extra_block = options.stage_input && !enters_converted;
   if (extra_block) blocks.blocks.push_back({input.bytes(), 0, 0});
   plan.arena = plan_memory(blocks.blocks);
+  for (std::size_t b = 0; b < blocks.blocks.size(); ++b)
+    plan.blocks.push_back(
+        {{}, plan.arena.offsets[b], blocks.blocks[b].bytes, blocks.blocks[b].first, blocks.blocks[b].last});
+  for (NodeId value = 0; value < plan.graph.size(); ++value) {
+    for (const BlockPlan::Form& form : blocks.forms[static_cast<std::size_t>(value)])
+      plan.blocks[form.block].values.push_back(plan.graph.node(value).value_name());
+  }
   if (options.stage_input) plan.staging = extra_block ? plan.arena.offsets.back() : plan.arena.offsets[input_block];
 
   const auto offsets = [&](const std::vector<std::size_t>& list) {

@@ -103,6 +103,13 @@ struct Plan {
   };
   std::vector<StepMemory> memory;
   MemoryPlan arena;
+  /// What lies where in the arena, and in which steps it is needed (both included).
+  struct Block {
+    std::vector<std::string> values;  ///< that share it one after the other; empty: scratch memory, staging
+    std::size_t offset = 0, bytes = 0;
+    int first_step = 0, last_step = 0;
+  };
+  std::vector<Block> blocks;
   Placement input, output;  ///< network input (f32 NHWC) and output (f32)
   /// A run may write the input in this form itself and begin at `entry_step`: 1 where step 0 only converts the input,
   /// else 0 and the same as `input`.

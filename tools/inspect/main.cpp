@@ -2,6 +2,7 @@
 #include "common/run_tool.hpp"
 #include "common/standard_output.hpp"
 #include "inspect/dot.hpp"
+#include "inspect/memory_svg.hpp"
 #include "inspect/options.hpp"
 #include "inspect/report.hpp"
 #include "resnet_engine/planning.hpp"
@@ -34,6 +35,8 @@ ExitCode inspect(int argc, char** argv) {
     out.write(all.dump(2) + "\n");
   } else if (options->dot) {
     out.write(dot_text(options->model, all));
+  } else if (options->memory_svg) {
+    out.write(memory_svg(options->model, all));
   } else {
     out.write(inspection_text(options->model, all, options->graph));
   }

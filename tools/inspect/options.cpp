@@ -14,6 +14,7 @@ Examples:
   resnet_inspect resnet50.rne --device-info sm_90,132 --precision bf16   the plan for an H100, without one
   resnet_inspect resnet50.rne --json | jq .parameters.total
   resnet_inspect resnet50.rne --dot | dot -Tsvg -o resnet50.svg
+  resnet_inspect resnet50.rne --memory-svg > memory.svg
 
 Exit status: 0 ok; 2 usage; 3 model; 4 memory; 5 device; 129 and up: signal. docs/cli.md describes the JSON.)";
 
@@ -29,7 +30,11 @@ std::optional<InspectOptions> parse_inspect_options(int argc, char** argv) {
   app.set_version_flag("--version", "resnet_inspect " + std::string(version()));
   app.add_option("MODEL", options.model, "Model file (.rne)")->required()->type_name("FILE");
   CLI::Option* const json = app.add_flag("--json", options.json, "Print one JSON object");
-  app.add_flag("--dot", options.dot, "Print the layers as a graph for Graphviz")->excludes(json);
+  CLI::Option* const dot = app.add_flag("--dot", options.dot, "Print the layers as a graph for Graphviz");
+  dot->excludes(json);
+  app.add_flag("--memory-svg", options.memory_svg, "Print the memory plan over time as a picture (SVG)")
+      ->excludes(json)
+      ->excludes(dot);
   app.add_flag("--graph", options.graph, "Show the graph before and after the passes too");
   add_session_options(app, session);
   app.add_option("--device-info", options.device_info,

@@ -11,7 +11,7 @@ namespace resnet::tools {
 /// The command line of resnet_inspect.
 struct InspectOptions {
   std::string model;
-  bool json = false, dot = false, graph = false;
+  bool json = false, dot = false, memory_svg = false, graph = false;
   SessionOptions session;
   std::string device_info;  ///< plan for a GPU that is not there
   std::int64_t batch = 1;

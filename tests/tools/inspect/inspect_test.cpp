@@ -61,6 +61,24 @@ TEST_F(Inspect, DrawsTheLayersForGraphviz) {
   EXPECT_EQ(inspect({"--dot", "--json"}).code, 2);
 }
 
+TEST_F(Inspect, DrawsTheMemoryPlan) {
+  const auto outcome = inspect({"--memory-svg", "--device", "reference"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.out.starts_with("<svg ")) << outcome.out;
+  EXPECT_TRUE(outcome.out.ends_with("</svg>\n")) << outcome.out;
+  std::size_t boxes = 0, drawn = 0;
+  const Json all = json({"--device", "reference"});
+  for (const Json& block : all.at("memory").at("blocks").as_array()) {
+    ++boxes;
+    EXPECT_LE(block.at("offset").as_int() + block.at("bytes").as_int(), all.at("memory").at("arena_bytes").as_int());
+  }
+  for (std::size_t at = 0; (at = outcome.out.find("<rect", at)) != std::string::npos; ++at) ++drawn;
+  EXPECT_EQ(drawn, boxes);
+  EXPECT_GT(boxes, 2u);
+  EXPECT_NE(outcome.out.find("<title>input: 768 B at 0, steps 0 to 0</title>"), std::string::npos) << outcome.out;
+  EXPECT_EQ(inspect({"--memory-svg", "--dot"}).code, 2);
+}
+
 TEST_F(Inspect, GivesArenaAndLowerBound) {
   const Json all = json();
   const Json& memory = all.at("memory");
