@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/log.hpp"
 #include "base/names.hpp"
 #include "plan/placement.hpp"
 
@@ -55,6 +56,14 @@ void check_retain_names(const Graph& graph, const PlanOptions& options) {
   }
 }
 
+void warn_once(const RefusedProblems& known, const std::string& name, const ChosenStep& chosen,
+               const std::string& reason) {
+  const auto first = known.lower_bound({name, {}});
+  if (first != known.end() && first->first.first == name) return;
+  log(LogLevel::warning, name + " is not used for layer " + chosen.problem.node().value_name() + ": " + reason +
+                             "; describe_json() lists every such layer");
+}
+
 /// Prepares every chosen step. What entries refuse only now goes into `options`. @return whether there are all steps
 bool prepare_steps(Plan& plan, const DeviceInfo& device, PlanOptions& options) {
   plan.steps.clear();
@@ -64,10 +73,7 @@ bool prepare_steps(Plan& plan, const DeviceInfo& device, PlanOptions& options) {
       plan.steps.push_back(chosen.implementation->prepare(chosen.problem, device));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::unsupported || chosen.problem.nodes.empty()) throw;
-      if (options.forced.contains(name)) {
-        fail(error.code(), name + ", which is forced, refuses it: " + error.message(),
-             "layer " + chosen.problem.node().name, error.next());
-      }
+      warn_once(options.refused_problems, name, chosen, error.message());
       options.refused_problems.emplace(std::pair(name, problem_text(chosen.problem)), error.message());
       continue;
     }
@@ -133,10 +139,14 @@ std::unique_ptr<Plan> make_plan(const Graph& optimised, std::int64_t n, std::int
   plan->shapes = infer_shapes(plan->graph, n, h, w);
   check_retain_names(plan->graph, options);
   PlanOptions known = options;
-  do {
+  for (;;) {
+    const std::size_t refused = known.refused_problems.size();
     plan->chosen = select_steps(plan->graph, plan->shapes, backend.implementations(), backend.conversion(),
                                 backend.device(), known);
-  } while (!prepare_steps(*plan, backend.device(), known));
+    if (prepare_steps(*plan, backend.device(), known)) break;
+    ensure(known.refused_problems.size() > refused, "a refused problem was offered again");
+  }
+  plan->refused_problems = std::move(known.refused_problems);
   for (const auto& step : plan->steps) {
     const auto weights = step->weights();
     plan->weights.insert(plan->weights.end(), weights.begin(), weights.end());

@@ -120,6 +120,7 @@ struct Plan {
   /// Source layer without memory of its own -> the first value computed from it that has memory.
   std::map<std::string, std::string> absorbed;
   std::vector<WeightRequest> weights;  ///< of all steps, in step order
+  RefusedProblems refused_problems;    ///< those of the options and what was refused since, for the next plan
 };
 
 /// Selection, preparation and memory planning for one size. `optimised` comes from optimise() with the same retain

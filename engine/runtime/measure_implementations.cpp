@@ -63,13 +63,7 @@ std::string measure_implementations(const Model& model, const SessionOptions& op
     SessionOptions forced = plain;
     forced.force_implementations = {name};
     Session session(model, forced);
-    try {
-      session.prepare(n, h, w);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::unsupported) throw;
-      log(LogLevel::warning, name + " is not measured: " + error.what());
-      continue;
-    }
+    session.prepare(n, h, w);
     add(table, session.profile(iterations));
   }
   return table.to_json();

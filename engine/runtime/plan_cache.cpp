@@ -84,6 +84,7 @@ ReadyPlan PlanCache::make(std::int64_t n, std::int64_t h, std::int64_t w) {
   ready.w = w;
   do {
     ready.plan = make_plan(optimised_, n, h, w, *backend_, options_);
+    options_.refused_problems = ready.plan->refused_problems;
   } while (self_tests_.check(*ready.plan, options_.refused));
   const Plan& plan = *ready.plan;
   ready.weights = model_->weights().get(plan.weights, backend_->allocator(), options_.threads);

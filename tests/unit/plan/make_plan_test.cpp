@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/json.hpp"
+#include "base/log.hpp"
 #include "plan/plan.hpp"
 #include "support/interpreter.hpp"
 #include "support/plan_runner.hpp"
@@ -132,17 +133,28 @@ TEST(Plan, NamesEveryRefusalWhereTheOnlyEntryRefusesWhenPrepared) {
   }
 }
 
-TEST(Plan, FailsWhereAForcedEntryRefusesWhenPrepared) {
+/// A forced entry is taken wherever it can be, and that is known only now.
+TEST(Plan, TakesTheNextEntryWhereAForcedOneRefusesWhenPrepared) {
   TestBackend backend{&late, &entries::single};
   PlanOptions options;
   options.forced = {"late"};
-  try {
-    make_plan(narrowing(), 1, 4, 4, backend, options);
-    FAIL() << "late was forced";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::unsupported);
-    EXPECT_STREQ(error.what(), "layer a: late, which is forced, refuses it: no engine for this width; be narrower");
-  }
+  EXPECT_EQ(text(*make_plan(narrowing(), 1, 4, 4, backend, options)),
+            "single(a) single(b) single(c) single(p) late(d)");
+}
+
+TEST(Plan, AsksNoEntryAgainForWhatItRefused) {
+  TestBackend backend{&late, &entries::single};
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel, std::string_view text) { warnings.emplace_back(text); });
+  PlanOptions options;
+  options.refused_problems = make_plan(narrowing(), 1, 4, 4, backend, options)->refused_problems;
+  EXPECT_EQ(options.refused_problems.size(), 2u) << "a and c are one problem";
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0],
+            "late is not used for layer a: no engine for this width; describe_json() lists every such layer");
+  EXPECT_EQ(make_plan(narrowing(), 1, 4, 4, backend, options)->refused_problems, options.refused_problems);
+  EXPECT_EQ(warnings.size(), 1u);
+  set_log_sink(nullptr);
 }
 
 TEST(Plan, FailsWhereTheDeviceFailsWhilePreparing) {
