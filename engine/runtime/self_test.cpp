@@ -119,8 +119,15 @@ ValueDesc described(DType dtype, LayoutId layout) {
   return desc;
 }
 
-/// What comes back as float32 NHWC from bytes in NCHW that went through these forms one after the other.
-std::vector<float> converted(Backend& backend, std::span<const std::uint8_t> bytes, std::span<const ValueDesc> forms) {
+/// out = in * scale + shift per channel: exact for bytes in every type, and different for each channel.
+struct Affine {
+  std::vector<float> scale{1, 0.5f, 0.25f}, shift{-128, -64, -32};
+};
+
+/// What comes back as float32 NHWC from bytes in NCHW that went through these forms one after the other, the first time
+/// with `affine` where there is one.
+std::vector<float> converted(Backend& backend, std::span<const std::uint8_t> bytes, std::span<const ValueDesc> forms,
+                             const Affine* affine) {
   const Implementation& conversion = *backend.conversion();
   std::vector<std::unique_ptr<DeviceBuffer>> buffers;
   for (const ValueDesc& form : forms) buffers.push_back(backend.allocator().allocate(form.bytes()));
@@ -129,7 +136,8 @@ std::vector<float> converted(Backend& backend, std::span<const std::uint8_t> byt
     StepProblem problem;
     problem.input_descs = {forms[i - 1]};
     problem.output_descs = {forms[i]};
-    steps.push_back(conversion.prepare(problem, backend.device()));
+    steps.push_back(affine && i == 1 ? backend.affine_conversion(forms[i - 1], forms[i], affine->scale, affine->shift)
+                                     : conversion.prepare(problem, backend.device()));
     std::byte *const from = buffers[i - 1]->data(), *const to = buffers[i]->data();
     steps.back()->bind({std::span(&from, 1), std::span(&to, 1), {}, nullptr});
   }
@@ -148,22 +156,32 @@ std::vector<float> converted(Backend& backend, std::span<const std::uint8_t> byt
 void test_conversions(Backend& backend, SelfTestResult& result) {
   const ValueDesc first = described(DType::u8, LayoutId::nchw), last = described(DType::f32, LayoutId::nhwc);
   std::vector<std::uint8_t> bytes(first.bytes());
-  std::vector<float> wanted(bytes.size());
+  std::vector<float> wanted(bytes.size()), wanted_affine(bytes.size());
+  const Affine affine;
   const auto positions = static_cast<std::size_t>(first.dims.h * first.dims.w);
   const auto channels = static_cast<std::size_t>(first.dims.c);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     bytes[i] = static_cast<std::uint8_t>(i * 37 % 251);
-    wanted[i % positions * channels + i / positions] = bytes[i];
+    const std::size_t c = i / positions, place = i % positions * channels + c;
+    wanted[place] = bytes[i];
+    wanted_affine[place] = static_cast<float>(bytes[i]) * affine.scale[c] + affine.shift[c];
   }
   for (const Precision precision : {Precision::fp32, Precision::fp16, Precision::bf16}) {
     if (!backend.supports_precision(precision)) continue;
     ++result.cases;
     const DType type = value_dtype(precision);
-    const ValueDesc forms[] = {first, described(DType::f32, LayoutId::nchw), last, described(type, LayoutId::nhwc),
-                               last};
+    const ValueDesc stored = described(type, LayoutId::nhwc);
+    const ValueDesc forms[] = {first, described(DType::f32, LayoutId::nchw), last, stored, last};
+    const ValueDesc affine_forms[] = {first, stored, last};
     std::string failure;
     try {
-      failure = difference(converted(backend, bytes, std::span(forms).first(type == DType::f32 ? 3 : 5)), wanted);
+      failure =
+          difference(converted(backend, bytes, std::span(forms).first(type == DType::f32 ? 3 : 5), nullptr), wanted);
+      if (failure.empty()) {
+        failure =
+            difference(converted(backend, bytes, std::span(affine_forms).first(type == DType::f32 ? 2 : 3), &affine),
+                       wanted_affine);
+      }
     } catch (const Error& error) {
       failure = error.what();
       result.lasting = false;
@@ -209,13 +227,16 @@ bool has_hardware_record(const DeviceInfo& device) {
 SelfTestResult self_test(Backend& backend, std::string_view implementation) {
   SelfTestResult result;
   if (implementation == backend.conversion()->name) test_conversions(backend, result);
+  PlanOptions options;
+  options.forced.emplace(implementation);
+  for (const Implementation* entry : backend.implementations()) {
+    if (entry->library) options.refused.emplace(entry->name, "a kernel of ours is tested");
+  }
   const auto& cases = self_test_cases();
   for (std::size_t c = 0; result.passed && c < cases.size(); ++c) {
     for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16}) {
       if (!backend.supports_precision(precision)) continue;
-      PlanOptions options;
       options.precision = precision;
-      options.forced.emplace(implementation);
       CaseRun run(cases[c], backend, options);
       if (!run.is_all_of(implementation)) continue;
       ++result.cases;
@@ -265,16 +286,19 @@ SelfTests::SelfTests(std::shared_ptr<Backend> backend, SelfTest mode)
 bool SelfTests::check(const Plan& plan, std::map<std::string, std::string, std::less<>>& refused) {
   if (!needed_) return false;
   bool again = false;
-  for (const ChosenStep& step : plan.chosen) {
-    const std::string name(step.implementation->name);
-    if (results_.contains(name) || !has_self_test(*backend_, *step.implementation)) continue;
+  std::vector<const Implementation*> used{backend_->conversion()};  // tensors come and go through it
+  for (const ChosenStep& step : plan.chosen) used.push_back(step.implementation);
+  for (const Implementation* implementation : used) {
+    if (implementation == nullptr) continue;
+    const std::string name(implementation->name);
+    if (results_.contains(name) || !has_self_test(*backend_, *implementation)) continue;
     const SelfTestResult result = kept_or_new(name);
     const std::string& device = backend_->device().name;
     results_[name] = result.passed ? "passed" : result.failure;
     if (result.passed) continue;
     const std::string reason = "failed its self-test on " + device + " (" + result.failure + ')';
     log(LogLevel::warning, "the kernel " + name + ' ' + reason + "; it is not used. Please report this");
-    if (step.problem.nodes.empty()) {
+    if (name == backend_->conversion()->name) {
       fail(ErrorCode::device_failed, "the kernel " + name + ' ' + reason, "device " + device,
            "use --device cpu; nothing else changes layout and precision there");
     }
