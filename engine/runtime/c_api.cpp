@@ -77,10 +77,17 @@ std::vector<std::string> split(const char* names) {
 
 SessionOptions session_options(const rne_session_options& given) {
   rne_session_options known = {};
-  constexpr std::size_t smallest = offsetof(rne_session_options, device);
-  if (given.struct_size < smallest)
+  constexpr std::size_t smallest = offsetof(rne_session_options, device), largest = 1024;
+  if (given.struct_size < smallest || given.struct_size > largest)
     fail(ErrorCode::invalid_argument, "is not sizeof(rne_session_options)", "struct_size");
   std::memcpy(&known, &given, std::min(given.struct_size, sizeof known));
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(&given);
+  const bool unknown = std::any_of(bytes + sizeof known, bytes + std::max(given.struct_size, sizeof known),
+                                   [](unsigned char byte) { return byte != 0; });
+  if (unknown || known.reserved != 0) {
+    fail(ErrorCode::invalid_argument, "has an option that this version of the library does not know",
+         "rne_session_options", "use the library of the header's version");
+  }
   SessionOptions options;
   if (known.device != nullptr) options.device = known.device;
   if (known.precision != nullptr) options.precision = parse_precision(known.precision);

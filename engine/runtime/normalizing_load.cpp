@@ -52,8 +52,9 @@ InputLoad normalizing_load(Backend& backend, const Preprocess& preprocess, const
   }
   InputLoad load{backend.affine_conversion(from, plan.entry.desc, scale, shift), false, plan.entry, plan.entry_step};
   if (load.conversion) return load;
-  load = {nullptr, false, plan.input, 0};
-  if (backend.allocator().host_visible()) load.conversion = std::make_unique<HostNormalization>(preprocess, from);
+  load = {backend.affine_conversion(from, plan.input.desc, scale, shift), false, plan.input, 0};
+  if (!load.conversion && backend.allocator().host_visible())
+    load.conversion = std::make_unique<HostNormalization>(preprocess, from);
   return load;
 }
 

@@ -53,7 +53,8 @@ RNE_API rne_status rne_session_create(const rne_model* model, const char* device
                                       int32_t threads, rne_session** session);
 RNE_API void rne_session_free(rne_session* session);
 
-/* The same with more to choose. Fields keep their defaults where they are null or 0. */
+/* The same with more to choose. Fields keep their defaults where they are null or 0. A field that this version of the
+ * library does not know and that is not 0 is refused. */
 typedef struct rne_session_options {
   size_t
       struct_size; /* sizeof(rne_session_options): programs and libraries of different versions understand each other */
@@ -64,6 +65,7 @@ typedef struct rne_session_options {
   const char* force_implementations; /* names of rne_session_describe separated by commas: taken wherever they can be */
   const char* forbid_implementations; /* never taken */
   int32_t normalize_uint8; /* not 0: RNE_UINT8 inputs are pixels, normalised on the device as the model file says */
+  int32_t reserved;        /* 0 */
 } rne_session_options;
 RNE_API rne_status rne_session_create_with(const rne_model* model, const rne_session_options* options,
                                            rne_session** session);

@@ -40,9 +40,6 @@ struct SessionOptions {
   Precision precision = Precision::fp32;
   std::map<std::string, Precision> layer_precision = {};  ///< overrides per source layer name
   int threads = 0;                                        ///< CPU threads; 0 = physical cores
-  /// A uint8 input is a picture as preprocess_image() writes it: the model's scale, mean and std are applied on the
-  /// device, up to float32 rounding what preprocess_image() computes. Off: uint8 is taken as 0..255.
-  bool normalize_uint8 = false;
   bool deterministic = false;  ///< also independent of batch size and of the position in the batch
   Retain retain = Retain::none;
   std::vector<std::string> retain_names = {};
@@ -54,13 +51,17 @@ struct SessionOptions {
   /// it holds the problem, above the times that come with the library. Ignored with `deterministic`.
   std::string times_file = {};
   SelfTest self_test = SelfTest::unrecorded;
+  /// A uint8 input is a picture as preprocess_image() writes it: the model's scale, mean and std are applied on the
+  /// device, up to float32 rounding what preprocess_image() computes. Off: uint8 is taken as 0..255.
+  bool normalize_uint8 = false;
 };
 
 /// One model on one device with its own arena. Cheap: weights are shared with every other Session of the Model.
 /// A Session belongs to one thread at a time; a second thread gets Error busy instead of undefined behaviour.
 class RESNET_ENGINE_API Session {
  public:
-  /// @throws Error device_unavailable, unsupported (precision), out_of_memory, invalid_argument for options that the
+  /// @throws Error device_unavailable, unsupported (precision; normalize_uint8 without preprocessing in the model),
+  ///         out_of_memory, invalid_argument for options that the
   ///         model or the device does not know (with the nearest name) and a times_file of another device, io,
   ///         bad_header, limit_exceeded, overflow for one that is missing or damaged (with file and key), and on first
   ///         use of the weights checksum, nonfinite_weight, bad_batch_norm, file_changed

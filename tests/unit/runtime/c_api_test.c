@@ -86,6 +86,20 @@ int main(int argc, char** argv) {
   rne_session_free(session);
   options.struct_size = sizeof options;
   session = NULL;
+  {
+    struct {
+      rne_session_options known;
+      int64_t later;
+    } newer = {{0}, 0};
+    newer.known.struct_size = sizeof newer;
+    newer.known.device = "reference";
+    CHECK(rne_session_create_with(model, &newer.known, &session) == RNE_OK);
+    rne_session_free(session);
+    session = NULL;
+    newer.later = 1;
+    CHECK(rne_session_create_with(model, &newer.known, &session) == 1 && session == NULL);
+    CHECK(strstr(rne_last_error(), "does not know") != NULL);
+  }
   CHECK(rne_session_create_with(model, &options, &session) == 1 && session == NULL);
   CHECK(strstr(rne_last_error(), "no such implementation") != NULL);
   options.struct_size = sizeof options;
