@@ -36,17 +36,17 @@ std::string attributes(const Json& attrs) {
 
 }  // namespace
 
-std::string dot_text(const std::string& path, const Json& inspection) {
+std::string dot_text(const std::string& path, const Json& model) {
   std::string nodes, edges;
   struct Value {
     std::string id, shape;
   };
   std::map<std::string, Value> values;
-  for (const Json& layer : inspection.at("layers").as_array()) {
+  for (const Json& layer : model.at("layers").as_array()) {
     const std::string& name = layer.at("name").as_string();
     values[name] = {'n' + std::to_string(values.size()), shape_text(layer.at("shape"))};
   }
-  for (const Json& layer : inspection.at("layers").as_array()) {
+  for (const Json& layer : model.at("layers").as_array()) {
     const std::string& name = layer.at("name").as_string();
     const std::string id = values.at(name).id, what = attributes(layer.at("attrs"));
     const std::int64_t parameters = layer.at("parameters").as_int();

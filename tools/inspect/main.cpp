@@ -26,15 +26,18 @@ ExitCode inspect(int argc, char** argv) {
   const auto options = parse_inspect_options(argc, argv);
   if (!options) return ExitCode::ok;
   const Model model = Model::load(options->model);
+  StandardOutput out;
+  if (options->dot) {
+    out.write(dot_text(options->model, model_part(model.describe_json())));
+    out.flush();
+    return ExitCode::ok;
+  }
   const auto own = model.input_size();
   const Size size = options->input_size.value_or(Size{own.height, own.width});
 
   const Json all = inspection(model.describe_json(), plan_json(model, *options, size));
-  StandardOutput out;
   if (options->json) {
     out.write(all.dump(2) + "\n");
-  } else if (options->dot) {
-    out.write(dot_text(options->model, all));
   } else if (options->memory_svg) {
     out.write(memory_svg(options->model, all));
   } else {

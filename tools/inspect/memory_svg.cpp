@@ -43,11 +43,11 @@ std::string memory_svg(const std::string& path, const Json& inspection) {
   const double width = steps * step_width, scale = arena > 0 ? height / static_cast<double>(arena) : 0;
   const auto y_of = [&](std::int64_t address) { return top + height - static_cast<double>(address) * scale; };
 
-  std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + fixed(left + std::max(width, 400.0) + 20, 0) +
-                    "\" height=\"" + fixed(top + height + 40, 0) + "\" font-family=\"sans-serif\" font-size=\"" +
-                    fixed(font, 0) + "\">\n";
-  svg += text_at(left, top - 12, "start",
-                 path + ": arena " + human_bytes(arena) + ", lower bound " + human_bytes(bound));
+  std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" +
+                    fixed(left + std::max(width, 400.0) + 20, 0) + "\" height=\"" + fixed(top + height + 40, 0) +
+                    "\" font-family=\"sans-serif\" font-size=\"" + fixed(font, 0) + "\">\n";
+  svg +=
+      text_at(left, top - 12, "start", path + ": arena " + human_bytes(arena) + ", lower bound " + human_bytes(bound));
   int colour = 0;
   for (const Json& block : memory.at("blocks").as_array()) {
     const std::int64_t offset = block.at("offset").as_int(), bytes = block.at("bytes").as_int();

@@ -35,7 +35,7 @@ std::optional<InspectOptions> parse_inspect_options(int argc, char** argv) {
   app.add_flag("--memory-svg", options.memory_svg, "Print the memory plan over time as a picture (SVG)")
       ->excludes(json)
       ->excludes(dot);
-  app.add_flag("--graph", options.graph, "Show the graph before and after the passes too");
+  app.add_flag("--graph", options.graph, "Show the graph before and after the passes too")->excludes(dot);
   add_session_options(app, session);
   app.add_option("--device-info", options.device_info,
                  "Plan for a GPU that is not there: architecture, multiprocessors and, if given, GB/s of its memory")

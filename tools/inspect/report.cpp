@@ -110,11 +110,14 @@ std::string graph_text(const Json& graph) {
   return text;
 }
 
+constexpr JsonLimits limits{10'000'000, 64};
+
 }  // namespace
 
+Json model_part(const std::string& model_json) { return parse_json(model_json, "model description", limits); }
+
 Json inspection(const std::string& model_json, const std::string& session_json) {
-  const JsonLimits limits{10'000'000, 64};
-  Json result = parse_json(model_json, "model description", limits);
+  Json result = model_part(model_json);
   const Json session = parse_json(session_json, "session description", limits);
   Json plan_part = Json::object();
   for (const auto& [key, value] : session.as_object()) {

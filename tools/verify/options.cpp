@@ -72,6 +72,7 @@ std::optional<VerifyOptions> parse_verify_options(int argc, char** argv) {
     throw UsageError("nothing to compare with: name --expected FILE.npy or --against DEVICE");
   if (!options.expected.empty() && options.input.empty()) throw UsageError("--expected goes with --input");
   if (options.layers && options.against.empty()) throw UsageError("--layers goes with --against");
+  if (options.against == "auto") throw UsageError("--against auto: name the device");
   if (!options.against.empty()) check_device_name(options.against, "--against");
   options.tolerance = tolerance.value_or(usual_tolerance(options.session.precision));
   if (!std::isfinite(options.tolerance) || options.tolerance < 0)

@@ -46,7 +46,7 @@ class Images {
     count_ = shape[0];
     const std::size_t first = layout_ == Layout::nchw ? 2 : 1;
     height_ = shape[first], width_ = shape[first + 1];
-    if (count_ == 0) misshapen(*array_, "an array with an image in it");
+    if (array_->header().elements() == 0) misshapen(*array_, "an array with an image in it");
   }
 
   std::int64_t count() const { return count_; }
@@ -84,6 +84,15 @@ std::vector<float> outputs(Session& session, const ConstTensorView& input, std::
   return output;
 }
 
+Session open_against(const Model& model, const SessionOptions& options) {
+  try {
+    return Session(model, options);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::device_unavailable) throw;
+    throw Error(error.code(), error.message(), "--against " + options.device, "compare with another device");
+  }
+}
+
 /// What both retain, in the order of the first one's steps. A step that takes several layers may have no counterpart.
 std::vector<std::string> common_values(const Session& session, const Session& other) {
   const std::vector<std::string> ours = session.retained_names(), theirs = other.retained_names();
@@ -103,12 +112,11 @@ std::vector<std::string> common_values(const Session& session, const Session& ot
 
 }  // namespace
 
-std::optional<std::string> Verification::first_past(double tolerance) const {
+const Verification::Value* Verification::first_past(double tolerance) const {
   for (const Value& layer : layers) {
-    if (!layer.difference.within(tolerance)) return layer.name;
+    if (!layer.difference.within(tolerance)) return &layer;
   }
-  if (!output.within(tolerance)) return "output";
-  return std::nullopt;
+  return output.difference.within(tolerance) ? nullptr : &output;
 }
 
 Verification verify(const VerifyOptions& options) {
@@ -127,7 +135,7 @@ Verification verify(const VerifyOptions& options) {
   if (options.layers) own.retain = other.retain = Retain::steps;
   Session session = open_session(model, own);
   std::optional<Session> against;
-  if (!options.against.empty()) against.emplace(open_session(model, other));
+  if (!options.against.empty()) against.emplace(open_against(model, other));
 
   Verification result;
   result.device = session.device() + ' ' + std::string(to_string(own.precision));
@@ -143,7 +151,7 @@ Verification verify(const VerifyOptions& options) {
     } else {
       expected_array->read_rows(first, input.n, expected);
     }
-    result.output.add(got, expected);
+    result.output.difference.add(got, expected);
     for (std::int64_t n = 0; n < input.n; ++n) {
       const auto row = [&](const std::vector<float>& all) {
         return std::span(all).subspan(static_cast<std::size_t>(n * size), static_cast<std::size_t>(size));

@@ -18,10 +18,10 @@ struct Verification {
   std::string device, against;  ///< what computed and what it was compared with
   std::int64_t images = 0, height = 0, width = 0, channels = 0;
   std::vector<Value> layers;  ///< in the order of the steps
-  Difference output;
+  Value output{"output", {}};
   std::int64_t same_class = 0;  ///< images whose largest output has the expected index
-  /// The first value past the tolerance, "output" included.
-  std::optional<std::string> first_past(double tolerance) const;
+  /// The first value past the tolerance, the output included under the name "output"; null where there is none.
+  const Value* first_past(double tolerance) const;
 };
 
 /// @throws Error from the library; io, bad_header, bad_dtype, tensor_shape for arrays that do not fit

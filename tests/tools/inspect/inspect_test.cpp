@@ -45,7 +45,7 @@ TEST_F(Inspect, ListsTheLayersOfTheFile) {
 TEST_F(Inspect, SaysWhatALayerIsConnectedTo) {
   const std::string text = inspect({}).out;
   EXPECT_NE(text.find("connected to"), std::string::npos) << text;
-  EXPECT_NE(text.find("conv\n"), std::string::npos) << "behind the row of relu: " << text;
+  EXPECT_NE(text.find("\nrelu   relu             1x8x8x3                    conv\n"), std::string::npos) << text;
 }
 
 TEST_F(Inspect, DrawsTheLayersForGraphviz) {
@@ -59,6 +59,8 @@ TEST_F(Inspect, DrawsTheLayersForGraphviz) {
     EXPECT_NE(outcome.out.find(line), std::string::npos) << line << outcome.out;
   }
   EXPECT_EQ(inspect({"--dot", "--json"}).code, 2);
+  EXPECT_EQ(inspect({"--dot", "--graph"}).code, 2);
+  EXPECT_EQ(inspect({"--dot", "--device", "cuda:700"}).code, 0) << "nothing is planned";
 }
 
 TEST_F(Inspect, DrawsTheMemoryPlan) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "common/json.hpp"
@@ -9,6 +10,7 @@
 #include "support/scratch_folder.hpp"
 #include "support/subprocess.hpp"
 #include "support/tiny_model.hpp"
+#include "support/write_bytes.hpp"
 
 namespace resnet::test {
 namespace {
@@ -57,7 +59,7 @@ TEST_F(Verify, AgreesWithWhatTheSourceSaid) {
     const Outcome outcome = verify({"--input", x, "--expected", "y.npy"});
     EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
     EXPECT_NE(outcome.out.find("2 images of 8x8x3"), std::string::npos) << outcome.out;
-    EXPECT_NE(outcome.out.find("in 2 of 2. Equal"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("in 2 of 2. Equal: output"), std::string::npos) << outcome.out;
   }
 }
 
@@ -66,6 +68,7 @@ TEST_F(Verify, ExitsWithOneWhereResultsDiffer) {
   const Outcome off = verify({"--input", "x.npy", "--expected", "off.npy"});
   EXPECT_EQ(off.code, 1);
   EXPECT_NE(off.out.find("first past the tolerance"), std::string::npos) << off.out;
+  EXPECT_NE(off.out.find("DIFFERENT: output has relative L2"), std::string::npos) << off.out;
   EXPECT_EQ(verify({"--input", "x.npy", "--expected", "off.npy", "--tolerance", "0.01"}).code, 0);
   save("nan.npy", {4}, {2, 4, 8, 2, 0, 6, 1, std::nanf("")});
   const Outcome nan = verify({"--input", "x.npy", "--expected", "nan.npy", "--tolerance", "1e30", "--json"});
@@ -113,7 +116,12 @@ TEST_F(Verify, RefusesWhatDoesNotFit) {
   fails({"--expected", "y.npy"}, 2, "--input");
   fails({"--input", "x.npy", "--expected", "y.npy", "--layers"}, 2, "--against");
   fails({"--input", "x.npy", "--expected", "y.npy", "--against", "cpu"}, 2, "excludes");
+  const std::string header = tools::npy_header_bytes(1, std::vector<std::int64_t>{3, 0, 8});
+  write_bytes(folder / "empty.npy", std::as_bytes(std::span(header)));
+  fails({"--input", "empty.npy", "--against", "reference"}, 3, "empty.npy");
   fails({"--against", "gpu"}, 2, "--against gpu");
+  fails({"--against", "auto"}, 2, "--against auto");
+  fails({"--against", "cuda:700"}, 5, "--against cuda:700");
   fails({"--against", "cpu", "--tolerance", "-1"}, 2, "--tolerance");
 }
 
