@@ -49,6 +49,7 @@ class CudaFaults : public testing::Test {
       call();
     } catch (const Error& error) {
       EXPECT_TRUE(codes.contains(error.code())) << error.what();
+      EXPECT_FALSE(error.next().empty()) << error.what();
       return error.what();
     }
     return {};
@@ -89,6 +90,16 @@ TEST_F(CudaFaults, EveryCallInTurn) {
     }
     EXPECT_GT(failures, 20);
   }
+}
+
+TEST_F(CudaFaults, NamesTheLayerWhoseKernelDoesNotStart) {
+  test::CudaInjector injector;
+  injector.api().launch_kernel = [](const cudaLaunchConfig_t&, const KernelHandle& kernel, void**) {
+    return std::string(kernel.name).starts_with("conv") ? cudaErrorInvalidConfiguration : cudaSuccess;
+  };
+  const std::string text = failure([&] { open_and_work(Model::load(path_)); }, {ErrorCode::device_failed});
+  for (const char* part : {"layer 'relu'", "conv", "cuda:0", "cudaErrorInvalidConfiguration"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
 }
 
 TEST_F(CudaFaults, OutOfMemoryAtEveryAllocationHarmsNoOtherSession) {
