@@ -109,7 +109,17 @@ cuda_stage() {
     echo "skipped: no CUDA toolkit 12.4 or newer, and --no-install forbids fetching one"
     return
   fi
-  scripts/gpu_bundle.sh --no-install
+  scripts/gpu_bundle.sh --no-install || return
+  # A build with CUDA links on a machine without a GPU, and refuses there.
+  if [ -e /dev/nvidiactl ]; then
+    echo "skipped: there is a driver, so nothing is refused for want of one"
+    return
+  fi
+  cmake --build build-bundle --target resnet_infer || return
+  local status=0 said
+  said=$(build-bundle/bin/resnet_infer -m models/digits.rne --device cuda models/samples/digit0_a.png 2>&1) || status=$?
+  echo "exit status $status: $said"
+  [ "$status" = 5 ] && [[ $said == *"no NVIDIA driver"* ]]
 }
 stage cuda cuda_stage
 
