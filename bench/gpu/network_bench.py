@@ -161,6 +161,21 @@ class Network(torch.nn.Module):
         return values[self.output]
 
 
+def compile_once(function, x):
+    """`function` compiled for inputs like x and no others: never another shape's code, never uncompiled."""
+    from torch import _dynamo as dynamo
+    dynamo.reset()
+    dynamo.utils.counters.clear()
+    if hasattr(dynamo.config, "fail_on_recompile_limit_hit"):
+        dynamo.config.fail_on_recompile_limit_hit = True
+    compiled = torch.compile(function, mode="max-autotune", dynamic=False)
+    with torch.inference_mode():
+        compiled(x)
+    if not dynamo.utils.counters["stats"]["unique_graphs"]:
+        raise RuntimeError("torch.compile compiled nothing")
+    return compiled
+
+
 class Torch:
     """PyTorch on batches N x H x W x C of float32, eager or compiled."""
 
@@ -171,7 +186,7 @@ class Torch:
         def forward(x):
             return module(x.permute(0, 3, 1, 2).to(dtype)).float()
 
-        self.function = torch.compile(forward, mode="max-autotune") if compiled else forward
+        self.function = compile_once(forward, torch.zeros(batch, size, size, 3, device=device)) if compiled else forward
         self.graph = None
         if device == "cuda" and not compiled:
             self.input = torch.zeros(batch, size, size, 3, device=device)
