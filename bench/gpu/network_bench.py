@@ -13,18 +13,24 @@ LIBRARY is libresnet_engine.so, MODELS a folder with NAME.rne (network_tests_gpu
 Each gets a float32 NHWC batch on the device, another one every time, and leaves float32 outputs there; what a contender makes of
 the input (16-bit values) is part of its time. A round enqueues every contender in turn, enough runs for 20 ms, between two events;
 ratios are taken within a round. With --from-host a run is one call from pinned host memory to outputs in host memory, by the clock.
-OUT.json is rewritten after every measurement; --resume keeps what it holds of the same GPU, versions and rounds. --device cpu only
-shows that the script works: no graph, no events, one contender of the engine.
-Exit status 77 where Python has no PyTorch.
+Every case has a process of its own, so an error that stays in CUDA ends with the case. OUT.json is rewritten after every case; --resume
+keeps what it holds without errors, of the same GPU, versions and options. --device cpu only shows that the script works: no graph, no
+events, one contender of the engine.
+Exit status 1 where a case has errors, 77 where Python has no PyTorch.
 """
 
 import argparse
+import contextlib
 import ctypes
+import itertools
 import json
+import multiprocessing
 import statistics
 import struct
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 try:
@@ -60,7 +66,7 @@ class Engine:
         run = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, *sizes, ctypes.c_void_p]
         self.lib.rne_session_run.argtypes = run
         self.lib.rne_session_enqueue.argtypes = [*run, ctypes.c_void_p]
-        self.lib.rne_session_free.argtypes = self.lib.rne_model_free.argtypes = [ctypes.c_void_p]
+        self.lib.rne_model_free.argtypes = [ctypes.c_void_p]
 
     def check(self, status):
         if status != 0:
@@ -228,9 +234,6 @@ class Ours:
         self.engine.run(self.session, x, self.host_output)
         return self.host_output
 
-    def close(self):
-        self.engine.lib.rne_session_free(self.session)
-
 
 def synchronize(device):
     if device == "cuda":
@@ -257,19 +260,37 @@ def summary(times):
     return {"median_us": statistics.median(times), "min_us": min(times), "max_us": max(times)}
 
 
+class ContenderError(Exception):
+    """What went wrong, with the contender that it went wrong in."""
+
+    def __init__(self, name, error):
+        super().__init__(f"{type(error).__name__}: {error}"[:400])
+        self.name = name
+
+
+@contextlib.contextmanager
+def blaming(name):
+    try:
+        yield
+    except Exception as error:  # PyTorch, its compilers and the engine raise what they like
+        raise ContenderError(name, error) from error
+
+
 def measure(contenders, inputs, rounds, device):
     """Times of every contender, round by round, and the others' ratio to the first."""
     runs = {}
     for name, call in contenders.items():
-        for _ in range(3):
-            call(inputs[0])
-        synchronize(device)
-        once = time_runs(call, inputs, 2, device)
-        runs[name] = max(2, min(2000, int(ROUND_US / max(once, 1))))
+        with blaming(name):
+            for _ in range(3):
+                call(inputs[0])
+            synchronize(device)
+            once = time_runs(call, inputs, 2, device)
+            runs[name] = max(2, min(2000, int(ROUND_US / max(once, 1))))
     times = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, call in contenders.items():
-            times[name].append(time_runs(call, inputs, runs[name], device))
+            with blaming(name):
+                times[name].append(time_runs(call, inputs, runs[name], device))
     result = {name: summary(list_) for name, list_ in times.items()}
     if "ours" in times:
         for name in times:
@@ -282,13 +303,108 @@ def relative_l2(a, b):
     return float(torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b))
 
 
+class Case:
+    """A network in a precision at a batch size: its inputs, the outputs in fp32, and what is measured of it."""
+
+    def __init__(self, arguments, network, precision, batch):
+        self.arguments, self.precision, self.batch = arguments, precision, batch
+        self.entry = {"network": network, "precision": precision, "batch": batch, "errors": {}, "times": {}}
+        self.path = arguments.models / f"{network}.rne"
+        self.graph, self.tensors = read_model(self.path)
+        self.engine = Engine(arguments.library)
+        torch.backends.cudnn.benchmark = True
+        generator = torch.Generator().manual_seed(batch)
+        self.hosts = [torch.rand(batch, arguments.size, arguments.size, 3, generator=generator)
+                      for _ in range(BATCHES_OF_INPUT if batch <= 32 else 2)]
+        self.inputs = [host.to(arguments.device) for host in self.hosts]
+        exact = Network(self.graph, self.tensors).eval().to(arguments.device)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        with torch.inference_mode():
+            self.expected = exact(self.inputs[0].permute(0, 3, 1, 2)).float()
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+    def contender(self, name):
+        """Ready to be measured: its outputs are those of this network."""
+        device = self.arguments.device
+        if name.startswith("ours"):
+            contender = Ours(self.engine, self.path, self.precision, device, name == "ours-libraries", self.batch,
+                             self.expected.shape[1])
+        else:
+            contender = Torch(Network(self.graph, self.tensors), self.precision, self.batch, self.arguments.size, device,
+                              name == "compile")
+        error = relative_l2(contender(self.inputs[0]).clone(), self.expected)
+        self.entry.setdefault("relative_l2", {})[name] = error
+        if name.startswith("ours"):
+            used = self.engine.implementations(contender.session)
+            self.entry.setdefault("implementations", {})[name] = used
+            if name == "ours-libraries" and not set(used) & set(LIBRARIES.split(",")):
+                raise RuntimeError("no step of the plan is cuDNN's or cuBLASLt's")
+        if not error < WORST_RELATIVE_L2[self.precision]:
+            raise RuntimeError(f"the outputs are wrong: relative L2 {error:.2g}")
+        return contender
+
+    def run(self):
+        """Of the contenders without errors. An error that stays in CUDA, or comes up while they are measured, is the last."""
+        device, contenders = self.arguments.device, {}
+        for name in self.arguments.contenders:
+            try:
+                with blaming(name):
+                    contenders[name] = self.contender(name)
+            except ContenderError as error:
+                self.entry["errors"][name] = str(error)
+                with blaming(name):
+                    synchronize(device)
+        self.entry["times"] = measure(contenders, self.inputs, self.arguments.rounds, device)
+        if self.arguments.from_host:
+            pinned = [host.pin_memory() if device == "cuda" else host for host in self.hosts]
+            calls = {name: contender.from_host if name.startswith("ours")
+                     else lambda x, contender=contender: contender(x.to(device, non_blocking=True)).cpu()
+                     for name, contender in contenders.items()}
+            self.entry["from_host"] = measure(calls, pinned, self.arguments.rounds, "cpu")
+
+
+def run_case(arguments, *case):
+    """The entry of one case."""
+    entry = {**dict(zip(("network", "precision", "batch"), case)), "errors": {}, "times": {}}
+    try:
+        with blaming("inputs and outputs in fp32"):
+            own = Case(arguments, *case)
+        entry = own.entry
+        own.run()
+    except ContenderError as error:
+        entry["errors"].setdefault(error.name, str(error))
+        for name in arguments.contenders:
+            if name not in entry["times"]:
+                entry["errors"].setdefault(name, f"lost with {error.name}")
+    return entry
+
+
+def conditions(arguments):
+    """What results depend on beside the case."""
+    device = arguments.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(f"PyTorch {torch.__version__} finds no GPU (built for CUDA {torch.version.cuda})")
+    build = Path(__file__).with_name("build.txt")
+    return {"engine": Engine(arguments.library).lib.rne_version().decode(),
+            "build": build.read_text() if build.exists() else None, "torch": torch.__version__,
+            "cudnn": torch.backends.cudnn.version(), "cuda": torch.version.cuda,
+            "gpu": torch.cuda.get_device_name() if device == "cuda" else None, "rounds": arguments.rounds,
+            "size": arguments.size, "from_host": arguments.from_host, "contenders": arguments.contenders}
+
+
+def in_a_process(function, *arguments):
+    """Forked, so PyTorch is imported once; this process must not use CUDA itself."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def earlier_entries(path, result):
-    """What an earlier run under the same conditions left."""
+    """What an earlier run under the same conditions left without errors."""
     earlier = json.loads(path.read_text())
-    changed = [key for key in ("engine", "torch", "cudnn", "cuda", "gpu", "rounds") if earlier[key] != result[key]]
+    changed = [key for key in result if key not in ("command", "entries") and earlier.get(key) != result[key]]
     if changed:
         sys.exit(f"--resume: {path} was measured with another {', '.join(changed)}; use another file")
-    return earlier["entries"]
+    return [entry for entry in earlier["entries"] if not entry["errors"]]
 
 
 def write(path, result):
@@ -314,78 +430,30 @@ def main():
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.contenders if name not in CONTENDERS]
-    if unknown:
-        parser.error(f"--contenders: {', '.join(unknown)}; there are {', '.join(CONTENDERS)}")
-    device = arguments.device
-    if device == "cuda" and not torch.cuda.is_available():
-        sys.exit(f"PyTorch {torch.__version__} finds no GPU (built for CUDA {torch.version.cuda})")
-    engine = Engine(arguments.library)
-    torch.backends.cudnn.benchmark = True
-    result = {"command": " ".join(["network_bench.py", *sys.argv[2:]]), "engine": engine.lib.rne_version().decode(),
-              "torch": torch.__version__, "cudnn": torch.backends.cudnn.version(), "cuda": torch.version.cuda,
-              "gpu": torch.cuda.get_device_name() if device == "cuda" else None, "rounds": arguments.rounds, "entries": []}
+    for option, known in (("contenders", CONTENDERS), ("precisions", list(DTYPES))):
+        unknown = [name for name in getattr(arguments, option) if name not in known]
+        if unknown:
+            parser.error(f"--{option}: {', '.join(unknown)}; there are {', '.join(known)}")
+    try:
+        result = {"command": " ".join(["network_bench.py", *sys.argv[2:]]), **in_a_process(conditions, arguments), "entries": []}
+    except (RuntimeError, OSError) as error:
+        sys.exit(str(error))
     if arguments.resume and arguments.out.exists():
         result["entries"] = earlier_entries(arguments.out, result)
     done = {(entry["network"], entry["precision"], entry["batch"]) for entry in result["entries"]}
-    failed = 0
-    for network in arguments.networks:
-        path = arguments.models / f"{network}.rne"
-        graph, tensors = read_model(path)
-        for precision in arguments.precisions:
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-            for batch in arguments.batches:
-                if (network, precision, batch) in done:
-                    continue
-                entry = {"network": network, "precision": precision, "batch": batch, "errors": {}}
-                generator = torch.Generator().manual_seed(batch)
-                hosts = [torch.rand(batch, arguments.size, arguments.size, 3, generator=generator)
-                         for _ in range(BATCHES_OF_INPUT if batch <= 32 else 2)]
-                inputs = [host.to(device) for host in hosts]
-                exact = Network(graph, tensors).eval().to(device)
-                with torch.inference_mode():
-                    tf32 = torch.backends.cudnn.allow_tf32
-                    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-                    expected = exact(inputs[0].permute(0, 3, 1, 2)).float()
-                    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-                contenders, owned = {}, []
-                for name in arguments.contenders:
-                    try:
-                        if name.startswith("ours"):
-                            libraries = name == "ours-libraries"
-                            contender = Ours(engine, path, precision, device, libraries, batch, expected.shape[1])
-                            owned.append(contender)
-                            entry.setdefault("implementations", {})[name] = None
-                        else:
-                            contender = Torch(Network(graph, tensors), precision, batch, arguments.size, device,
-                                              name == "compile")
-                        error = relative_l2(contender(inputs[0]).clone(), expected)
-                        synchronize(device)
-                        entry.setdefault("relative_l2", {})[name] = error
-                        if name.startswith("ours"):
-                            used = entry["implementations"][name] = engine.implementations(contender.session)
-                            if name == "ours-libraries" and not set(used) & set(LIBRARIES.split(",")):
-                                raise RuntimeError("no step of the plan is cuDNN's or cuBLASLt's")
-                        if not error < WORST_RELATIVE_L2[precision]:
-                            raise RuntimeError(f"the outputs are wrong: relative L2 {error:.2g}")
-                        contenders[name] = contender
-                    except RuntimeError as error:
-                        entry["errors"][name] = str(error)[:400]
-                        failed = 1
-                entry["times"] = measure(contenders, inputs, arguments.rounds, device)
-                if arguments.from_host:
-                    pinned = [host.pin_memory() if device == "cuda" else host for host in hosts]
-                    calls = {name: contender.from_host if name.startswith("ours")
-                             else lambda x, contender=contender: contender(x.to(device, non_blocking=True)).cpu()
-                             for name, contender in contenders.items()}
-                    entry["from_host"] = measure(calls, pinned, arguments.rounds, "cpu")
-                for contender in owned:
-                    contender.close()
-                result["entries"].append(entry)
-                write(arguments.out, result)
-                shown = {name: f"{times['median_us']:.1f} us" for name, times in entry["times"].items()}
-                print(f"{network} {precision} batch {batch}: {shown} {entry['errors'] or ''}", flush=True)
-    return failed
+    for case in itertools.product(arguments.networks, arguments.precisions, arguments.batches):
+        if case in done:
+            continue
+        try:
+            entry = in_a_process(run_case, arguments, *case)
+        except BrokenProcessPool:
+            entry = {**dict(zip(("network", "precision", "batch"), case)), "times": {},
+                     "errors": dict.fromkeys(arguments.contenders, "the process died")}
+        result["entries"].append(entry)
+        write(arguments.out, result)
+        shown = {name: f"{times['median_us']:.1f} us" for name, times in entry["times"].items()}
+        print("{} {} batch {}:".format(*case), shown, entry["errors"] or "", flush=True)
+    return int(any(entry["errors"] for entry in result["entries"]))
 
 
 if __name__ == "__main__":
