@@ -71,10 +71,10 @@ Runs whole networks with seeded weights on CUDA device 0 and compares them with 
   --threads N           sessions at once in the fault tests (20)
   --write-models DIR    only write NAME.rne with 1000 classes for each network there
 
-Exit status: 0 passed, 1 a test failed, 2 usage, 77 no GPU that this build can use.
+Exit status: 0 passed, 1 a test or a file failed, 2 usage, 77 no GPU that this build can use.
 )";
 
-/// False for an option that does not exist. GoogleTest's are left to it.
+/// False for an option that does not exist or a number below 1. GoogleTest's are left to it.
 bool parse(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
@@ -95,7 +95,7 @@ bool parse(int argc, char** argv) {
       return false;
     }
   }
-  return true;
+  return options().size >= 1 && options().threads >= 1;
 }
 
 /// Whether a session on a GPU can be made; says why not.
@@ -129,12 +129,17 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n%s", error.what(), help);
     return 2;
   }
-  if (!options().write_models.empty()) {
-    for (const std::string& name : options().networks) {
-      write_bytes(options().write_models + '/' + name + ".rne", random_model(network(name, options().size, 1000), 1));
+  try {
+    if (!options().write_models.empty()) {
+      for (const std::string& name : options().networks) {
+        write_bytes(options().write_models + '/' + name + ".rne", random_model(network(name, options().size, 1000), 1));
+      }
+      return 0;
     }
-    return 0;
+    testing::InitGoogleTest(&argc, argv);  // makes the list of tests from the options
+    return gpu_works() ? RUN_ALL_TESTS() : 77;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
   }
-  testing::InitGoogleTest(&argc, argv);  // makes the list of tests from the options
-  return gpu_works() ? RUN_ALL_TESTS() : 77;
 }
