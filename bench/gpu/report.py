@@ -4,7 +4,7 @@
     report.py FOLDER [INTO]
 
 Verdicts of the tests, recordings, sanitizers, times, cuDNN's times, PyTorch's times and the paper floors. What is missing is
-said to be missing. The files are written into FOLDER, or into INTO (docs/benchmarks).
+said to be missing. The files are written into FOLDER, or into INTO (docs/benchmarks), which is made where it is not there.
 """
 
 import contextlib
@@ -69,6 +69,10 @@ def read_sanitizer(folder, parts):
         summary = [line for line in lines if re.search(r"ERROR SUMMARY|RACECHECK SUMMARY|PASSED  \.", line)]
         tools[name] = dict(part) | {"summary": summary}
     return tools
+
+
+def first_line(text):
+    return text.partition("\n")[0]
 
 
 def best_of(entry):
@@ -174,7 +178,7 @@ def networks_table(bench):
             print(f"{head} {shown} | {us} | {entry['batch'] / times['median_us'] * 1e6:,.0f} | {ratio} | "
                   f"{entry['relative_l2'][name]:.1e} | {cells(entry.get('from_host', {}).get(name))} |")
         for name, error in entry["errors"].items():
-            print(f"{head} {name} | not measured: {error.splitlines()[0]} | | | | | |")
+            print(f"{head} {name} | not measured: {first_line(error)} | | | | | |")
 
 
 def chart(benches, path):
@@ -213,8 +217,15 @@ def chart(benches, path):
 
 
 def main():
-    folder = Path(sys.argv[1])
-    into = Path(sys.argv[2]) if len(sys.argv) > 2 else folder
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: report.py FOLDER [INTO]")
+    folder, into = Path(sys.argv[1]), Path(sys.argv[-1])
+    if not folder.is_dir():
+        sys.exit(f"{folder} is not a folder of results")
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"{into} cannot be made: {error.strerror}")
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         result = report(folder)
@@ -275,8 +286,7 @@ def report(folder):
     for stage in ("tests", "tests_full", "networks", "huge"):
         for part, verdict in result.get(stage, {}).items():
             for failure in verdict["failures"][:20]:
-                first_line = (failure["message"].splitlines() or [""])[0]
-                print(f"\nFailed in {stage}, {part}: {failure['test']}: {first_line}")
+                print(f"\nFailed in {stage}, {part}: {failure['test']}: {first_line(failure['message'])}")
     failed_rows = [f"{entry['text']}, {kernel['name']}: {kernel['error']}"
                    for source in (kernels, memory) if source for entry in source["problems"]
                    for kernel in entry["kernels"] if "error" in kernel]
