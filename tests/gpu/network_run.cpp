@@ -45,10 +45,12 @@ ModelHandle load(const std::string& path) {
   return ModelHandle(model);
 }
 
-SessionHandle open(const ModelHandle& model, const char* device, const char* precision, bool deterministic) {
+SessionHandle open(const ModelHandle& model, const char* device, const char* precision, bool deterministic,
+                   const char* force) {
   rne_session_options wanted = {};
   wanted.struct_size = sizeof wanted;
   wanted.device = device, wanted.precision = precision, wanted.deterministic = deterministic ? 1 : 0;
+  wanted.force_implementations = force;
   rne_session* session = nullptr;
   EXPECT_EQ(rne_session_create_with(model.get(), &wanted, &session), RNE_OK) << rne_last_error();
   return SessionHandle(session);

@@ -40,7 +40,8 @@ using SessionHandle = std::unique_ptr<rne_session, Free<rne_session_free>>;
 
 /// These fail the running test where the engine fails.
 ModelHandle load(const std::string& path);
-SessionHandle open(const ModelHandle& model, const char* device, const char* precision, bool deterministic = false);
+SessionHandle open(const ModelHandle& model, const char* device, const char* precision, bool deterministic = false,
+                   const char* force = nullptr);
 std::vector<float> run(const SessionHandle& session, const std::vector<float>& x, std::int64_t n);
 
 /// n pictures of the options' size.

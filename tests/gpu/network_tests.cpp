@@ -2,6 +2,7 @@
 // compared with the reference device's, computed here, with weights from a seed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.hpp"
 #include "gpu/network_run.hpp"
 #include "support/random_model.hpp"
 #include "support/write_bytes.hpp"
@@ -25,6 +27,22 @@ double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
   return std::sqrt(difference / norm);
 }
 
+struct Bound {
+  const char* precision;
+  double relative_l2;
+};
+/// Half-precision values are rounded some fifty times on their way.
+constexpr Bound bounds[] = {{"fp32", 1e-5}, {"tf32", 1e-2}, {"fp16", 1e-2}, {"bf16", 5e-2}};
+
+/// Whether a step of the session's plan is one of cuDNN's or cuBLASLt's.
+bool uses_a_library(const SessionHandle& session) {
+  const Json plan = parse_json(rne_session_describe(session.get()), "plan");
+  return std::ranges::any_of(plan.at("steps").as_array(), [](const Json& step) {
+    const std::string& name = step.at("implementation").as_string();
+    return name.starts_with("cudnn") || name.starts_with("cublaslt");
+  });
+}
+
 class Networks : public testing::TestWithParam<std::string> {};
 
 TEST_P(Networks, AgreeWithTheReferenceInEveryPrecision) {
@@ -32,9 +50,7 @@ TEST_P(Networks, AgreeWithTheReferenceInEveryPrecision) {
   constexpr std::int64_t batch = 2;
   const auto x = pictures(batch, 7);
   const auto exact = run(open(model, "reference", "fp32"), x, batch);
-  // Half-precision values are rounded some fifty times on their way.
-  for (const auto& [precision, bound] :
-       {std::pair{"fp32", 1e-5}, std::pair{"tf32", 1e-2}, std::pair{"fp16", 1e-2}, std::pair{"bf16", 5e-2}}) {
+  for (const auto& [precision, bound] : bounds) {
     const SessionHandle session = open(model, "cuda", precision);
     const auto first = run(session, x, batch);
     const double error = relative_l2(first, exact);
@@ -42,6 +58,25 @@ TEST_P(Networks, AgreeWithTheReferenceInEveryPrecision) {
     EXPECT_EQ(run(session, x, batch), first) << precision << ": the replay differs from the first run";
     std::printf("%s %s: relative L2 %.2g\n", GetParam().c_str(), precision, error);
   }
+}
+
+// cuDNN and cuBLASLt wherever they can.
+TEST_P(Networks, AgreeWithTheReferenceThroughLibraries) {
+  const ModelHandle model = load(model_file(GetParam()));
+  constexpr std::int64_t batch = 2;
+  const auto x = pictures(batch, 7);
+  std::vector<float> exact;
+  for (const auto& [precision, bound] : bounds) {
+    const SessionHandle session = open(model, "cuda", precision, false, "cudnn,cublaslt");
+    ASSERT_TRUE(session) << precision;
+    const auto y = run(session, x, batch);
+    if (!uses_a_library(session)) continue;
+    if (exact.empty()) exact = run(open(model, "reference", "fp32"), x, batch);
+    const double error = relative_l2(y, exact);
+    EXPECT_LT(error, bound) << precision;
+    std::printf("%s %s, libraries: relative L2 %.2g\n", GetParam().c_str(), precision, error);
+  }
+  if (exact.empty()) GTEST_SKIP() << "neither cuDNN nor cuBLASLt computes a step";
 }
 
 TEST_P(Networks, GiveAnImageTheSameBitsInEveryBatchWhenDeterministic) {
