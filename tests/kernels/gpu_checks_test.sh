@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # bench/gpu/run_gpu_checks.sh with the emulator's tests in place of the GPU's, and a benchmark that dies, hangs and goes on.
-#   gpu_checks_test.sh SOURCES KERNEL_TESTS NETWORK_TESTS
+#   gpu_checks_test.sh SOURCES KERNEL_TESTS NETWORK_TESTS [LIBRARY]
+# With the engine's LIBRARY and a Python that has PyTorch, the benchmark of networks runs on the CPU.
 set -euo pipefail
-sources=$1 kernel_tests=$2 network_tests=$3
+sources=$1 kernel_tests=$2 network_tests=$3 library=${4:-}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp "$sources"/bench/gpu/* "$folder/"
@@ -109,3 +110,43 @@ if PATH="$folder:$PATH" "$folder/run_gpu_checks.sh" --out "$folder/none" network
   exit 1
 fi
 grep -q "networks: FAILED" "$folder/screen" || { cat "$folder/screen"; exit 1; }
+
+python3 -m py_compile "$folder"/*.py
+
+network_bench() {  # OPTION...
+  "$python" "$folder/network_bench.py" "$library" "$folder" "$folder/networks.json" --networks resnet18 --precisions fp32 \
+    --batches 1,2 --rounds 1 --device cpu --contenders ours,eager --size 64 "$@" >"$folder/screen" 2>&1
+}
+for python in python3 "$sources"/.venv*/bin/python; do
+  if [ -z "$library" ] || ! "$python" -c 'import torch' 2>/dev/null; then continue; fi
+  "$network_tests" --networks resnet18 --size 64 --write-models "$folder"
+  network_bench || { cat "$folder/screen"; exit 1; }
+  # Goes on behind what it measured, repeats what failed, and takes nothing of another input size.
+  python3 - "$folder/networks.json" <<'END'
+import json, sys
+result = json.load(open(sys.argv[1]))
+for entry in result["entries"]:
+    assert sorted(entry["times"]) == ["eager", "ours"] and not entry["errors"], entry
+result["entries"][0]["earlier"] = result["entries"][1]["earlier"] = True
+result["entries"][1]["errors"]["eager"] = "killed"
+json.dump(result, open(sys.argv[1], "w"))
+END
+  network_bench --resume || { cat "$folder/screen"; exit 1; }
+  python3 - "$folder/networks.json" <<'END'
+import json, sys
+entries = json.load(open(sys.argv[1]))["entries"]
+assert [(entry["batch"], entry.get("earlier"), entry["errors"]) for entry in entries] == [(1, True, {}), (2, None, {})], entries
+END
+  if network_bench --resume --size 32; then
+    echo "times of another input size were kept"
+    exit 1
+  fi
+  grep -q "measured with another size" "$folder/screen" || { cat "$folder/screen"; exit 1; }
+  # What a contender cannot do is its own error, by name, and the status.
+  if network_bench --precisions fp16 --batches 1; then
+    echo "a contender that failed passed"
+    exit 1
+  fi
+  grep -q "'eager': .*us.*'ours': .*not fp16" "$folder/screen" || { cat "$folder/screen"; exit 1; }
+  break
+done
