@@ -54,3 +54,9 @@ for name, net in nets.items():
     torch.save(net.state_dict(), HERE / f"{name}.pth")
     with torch.no_grad():
         np.save(HERE / f"{name}.y.npy", net(x).numpy())
+
+# The container before PyTorch 1.6, with a storage that two tensors share, one of them transposed.
+shared = torch.arange(6, dtype=torch.float32).reshape(2, 3)
+torch.save({"state_dict": {"w": shared, "w.t": shared.t(), "half": torch.arange(4, dtype=torch.float16) / 2,
+                           "steps": torch.tensor(7)}, "epoch": 3},
+           HERE / "legacy.pth", _use_new_zipfile_serialization=False)

@@ -30,9 +30,9 @@ std::span<const Importer* const> importer_list();
 const Importer& find_importer(const SourceFile& file);
 
 extern const Importer torch_zip_importer;
+extern const Importer torch_legacy_importer;
 extern const Importer safetensors_importer;
 // Recognised, so that the message can say what to do instead.
-extern const Importer torch_legacy_importer;
 extern const Importer torch_tar_importer;
 extern const Importer hdf5_importer;
 

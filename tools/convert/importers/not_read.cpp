@@ -6,8 +6,8 @@ namespace resnet::convert {
 namespace {
 
 NamedTensors refuse_torch(const SourceFile& file) {
-  fail(ErrorCode::import_failed,
-       "was written by an old torch.save (before the zip format of PyTorch 1.6), which is not read", file.name(),
+  fail(ErrorCode::import_failed, "was written by torch.save before PyTorch 0.1.10, as a tar file, which is not read",
+       file.name(),
        "write it again with a current PyTorch: torch.save(torch.load(\"old.pth\", map_location=\"cpu\", "
        "weights_only=True), \"new.pth\")");
 }
@@ -18,13 +18,6 @@ NamedTensors refuse_hdf5(const SourceFile& file) {
 }
 
 }  // namespace
-
-// Pickle protocol 2 that starts with the ten-byte integer 0x1950a86a20f9469cfc6c.
-const Importer torch_legacy_importer = {
-    "PyTorch legacy stream",
-    [](std::span<const std::byte> head, std::uint64_t) { return starts_with(head, "\x80\x02\x8a\x0a"); },
-    refuse_torch,
-};
 
 const Importer torch_tar_importer = {
     "PyTorch tar",

@@ -58,14 +58,19 @@ class Machine {
           const std::string& where)
       : bytes_(pickle), values_(values), host_(host), limits_(limits), where_(where) {}
 
-  PickleId run() {
+  /// @param length receives where the pickle ends; null: at the end of the bytes
+  PickleId run(std::size_t* length) {
     for (std::size_t count = 0; count < limits_.opcodes; ++count) {
       start_ = position_;
       const auto op = static_cast<Op>(take(1)[0]);
       if (op == Op::stop) {
         const PickleId result = pop();
         if (!stack_.empty() || !marks_.empty()) reject("values are left on the stack at the end");
-        if (position_ != bytes_.size()) reject("bytes follow the end of the pickle");
+        if (length != nullptr) {
+          *length = position_;
+        } else if (position_ != bytes_.size()) {
+          reject("bytes follow the end of the pickle");
+        }
         return result;
       }
       step(op);
@@ -389,8 +394,8 @@ const PickleId* PickleValues::find(PickleId dict, std::string_view key) const {
 }
 
 PickleId read_pickle(std::span<const std::byte> pickle, PickleValues& values, PickleHost& host,
-                     const PickleLimits& limits, const std::string& where) {
-  return Machine(pickle, values, host, limits, where).run();
+                     const PickleLimits& limits, const std::string& where, std::size_t* length) {
+  return Machine(pickle, values, host, limits, where).run(length);
 }
 
 }  // namespace resnet::convert

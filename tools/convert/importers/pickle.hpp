@@ -77,8 +77,9 @@ class PickleHost {
 
 /// Runs the opcodes that torch.save writes (protocol 2) and refuses every other by name.
 /// Bounded by `limits`; memory is linear in the length of `pickle`, which must outlive `values`.
+/// @param length if given, the pickle is only the beginning of the bytes, and this is where it ends
 /// @throws Error import_failed (with byte offset), limit_exceeded
 PickleId read_pickle(std::span<const std::byte> pickle, PickleValues& values, PickleHost& host,
-                     const PickleLimits& limits, const std::string& where);
+                     const PickleLimits& limits, const std::string& where, std::size_t* length = nullptr);
 
 }  // namespace resnet::convert

@@ -179,7 +179,6 @@ PickleId TorchObjects::persistent(PickleValues& values, PickleId id) {
       !is(values, items[4], PickleKind::integer)) {
     reject("a persistent id that is not ('storage', type, key, location, count)");
   }
-  if (items.size() == 6 && !is(values, items[5], PickleKind::none)) reject("a storage that is a view of another");
   TorchStorage storage;
   storage.key = std::string(values[items[2]].text);
   storage.type = global_at(values[items[1]]).type;
@@ -191,7 +190,23 @@ PickleId TorchObjects::persistent(PickleValues& values, PickleId id) {
   } else if (storages_[known->second].type != storage.type || storages_[known->second].elements != storage.elements) {
     reject("storage " + quoted(storage.key) + " is described in two ways");
   }
-  return values.add(PickleKind::storage, static_cast<std::int64_t>(known->second));
+  Part part{known->second, 0, storages_[known->second].elements};
+  if (items.size() == 6 && !is(values, items[5], PickleKind::none)) part = part_of(values, part.storage, items[5]);
+  parts_.push_back(part);
+  return values.add(PickleKind::storage, static_cast<std::int64_t>(parts_.size() - 1));
+}
+
+/// (key, first element, elements)
+TorchObjects::Part TorchObjects::part_of(const PickleValues& values, std::size_t storage, PickleId view) const {
+  const auto& items = values[view].items;
+  if (!is(values, view, PickleKind::tuple) || items.size() != 3 || !is(values, items[0], PickleKind::string) ||
+      !is(values, items[1], PickleKind::integer) || !is(values, items[2], PickleKind::integer)) {
+    reject("a view of a storage that is not (key, offset, count)");
+  }
+  const Part part{storage, values[items[1]].number, values[items[2]].number};
+  if (part.first < 0 || part.elements < 0 || part.first > storages_[storage].elements - part.elements)
+    reject("a view of storage " + quoted(storages_[storage].key) + " leaves it");
+  return part;
 }
 
 /// (storage, offset, size, stride[, requires_grad, hooks[, metadata]])
@@ -207,14 +222,16 @@ PickleId TorchObjects::make_tensor(PickleValues& values, const std::vector<Pickl
     reject("a tensor that is not (storage, offset, size, stride, ...)");
   }
   SourceTensor tensor;
-  tensor.storage = static_cast<std::size_t>(values[arguments[0]].number);
+  const Part& part = parts_[static_cast<std::size_t>(values[arguments[0]].number)];
+  tensor.storage = part.storage;
   const TorchStorage& storage = storages_[tensor.storage];
   tensor.name = where_ + ": tensor in storage " + quoted(storage.key);  // until the state dict names it
   tensor.type = storage.type;
   tensor.offset = values[arguments[1]].number;
   for (const PickleId item : values[arguments[2]].items) tensor.shape.push_back(values[item].number);
   for (const PickleId item : values[arguments[3]].items) tensor.strides.push_back(values[item].number);
-  check_view(tensor, storage.elements);
+  check_view(tensor, part.elements);
+  tensor.offset += part.first;
   tensors_.push_back(std::move(tensor));
   return values.add(PickleKind::tensor, static_cast<std::int64_t>(tensors_.size() - 1));
 }

@@ -12,7 +12,7 @@ namespace resnet::convert {
 
 /// A storage that a PyTorch pickle names.
 struct TorchStorage {
-  std::string key;  ///< entry "<root>/data/<key>"
+  std::string key;  ///< entry "<root>/data/<key>" of a zip file
   SourceType type = SourceType::f32;
   std::int64_t elements = 0;
 };
@@ -39,9 +39,17 @@ class TorchObjects final : public PickleHost {
   [[noreturn]] void reject(const std::string& message) const;
   PickleId make_tensor(PickleValues& values, const std::vector<PickleId>& arguments);
 
+  /// The part of a storage that a persistent id means: all of it but for old files' views.
+  struct Part {
+    std::size_t storage = 0;
+    std::int64_t first = 0, elements = 0;
+  };
+  Part part_of(const PickleValues& values, std::size_t storage, PickleId view) const;
+
   std::string where_;
   std::vector<TorchStorage> storages_;
   std::map<std::string, std::size_t, std::less<>> storage_by_key_;
+  std::vector<Part> parts_;            ///< what values of kind `storage` number
   std::vector<SourceTensor> tensors_;  ///< unnamed, checked
 };
 
