@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "base/checked.hpp"
 #include "base/json.hpp"
+#include "convert/importers/file_ranges.hpp"
 #include "convert/importers/importer.hpp"
 
 namespace resnet::convert {
@@ -38,21 +39,6 @@ constexpr std::array<TypeName, 21> type_names = {{
     {"F8_E5M2", SourceType::other, 8}, {"F8_E8M0", SourceType::other, 8}, {"F8_E4M3FNUZ", SourceType::other, 8},
     {"F4", SourceType::other, 4},      {"F6_E2M3", SourceType::other, 6}, {"F6_E3M2", SourceType::other, 6},
 }};
-
-class Storages final : public StorageReader {
- public:
-  struct Range {
-    std::uint64_t offset, bytes;
-  };
-  Storages(const SourceFile& file, std::vector<Range> ranges) : file_(file), ranges_(std::move(ranges)) {}
-  std::vector<std::byte> read(std::size_t storage) const override {
-    return file_.read(ranges_.at(storage).offset, ranges_.at(storage).bytes);
-  }
-
- private:
-  const SourceFile& file_;
-  std::vector<Range> ranges_;
-};
 
 std::uint64_t as_offset(const Json& json, const std::string& where) {
   const std::int64_t value = json.as_int(where);
@@ -150,13 +136,13 @@ NamedTensors read(const SourceFile& file) {
          file.name());
   }
 
-  std::vector<Storages::Range> ranges;
+  std::vector<FileRanges::Range> ranges;
   for (Entry& entry : entries) {
     entry.tensor.storage = ranges.size();
     ranges.push_back({8 + length + entry.begin, entry.end - entry.begin});
     result.tensors.push_back(std::move(entry.tensor));
   }
-  result.storages = std::make_shared<Storages>(file, std::move(ranges));
+  result.storages = std::make_shared<FileRanges>(file, std::move(ranges));
   return result;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
+#include "convert/importers/file_ranges.hpp"
 #include "convert/importers/importer.hpp"
 #include "convert/importers/torch_objects.hpp"
 
@@ -21,22 +22,6 @@ constexpr std::string_view magic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\x
 constexpr std::int64_t protocol = 1001;
 
 bool sniff(std::span<const std::byte> head, std::uint64_t) { return starts_with(head, magic); }
-
-/// The storages lie in the file as they are.
-class Storages final : public StorageReader {
- public:
-  struct Range {
-    std::uint64_t offset = 0, bytes = 0;
-  };
-  Storages(const SourceFile& file, std::vector<Range> ranges) : file_(file), ranges_(std::move(ranges)) {}
-  std::vector<std::byte> read(std::size_t storage) const override {
-    return file_.read(ranges_.at(storage).offset, ranges_.at(storage).bytes);
-  }
-
- private:
-  const SourceFile& file_;
-  std::vector<Range> ranges_;
-};
 
 class Stream {
  public:
@@ -54,7 +39,7 @@ class Stream {
     NamedTensors result;
     result.format = "PyTorch legacy stream";
     result.tensors = objects_.state_dict(values_, object, result.notes);
-    result.storages = std::make_shared<Storages>(file_, ranges(keys));
+    result.storages = std::make_shared<FileRanges>(file_, ranges(keys));
     return result;
   }
 
@@ -82,12 +67,12 @@ class Stream {
   }
 
   /// Where the storages lie, in the order of TorchObjects::storages().
-  std::vector<Storages::Range> ranges(PickleId keys) const {
+  std::vector<FileRanges::Range> ranges(PickleId keys) const {
     const auto& storages = objects_.storages();
     std::map<std::string_view, std::size_t> by_key;
     for (std::size_t i = 0; i < storages.size(); ++i) by_key.emplace(storages[i].key, i);
     if (values_[keys].kind != PickleKind::list) reject("has no list of its storages");
-    std::vector<std::optional<Storages::Range>> found(storages.size());
+    std::vector<std::optional<FileRanges::Range>> found(storages.size());
     std::uint64_t offset = position_;
     for (const PickleId id : values_[keys].items) {
       const auto known = values_[id].kind == PickleKind::string ? by_key.find(values_[id].text) : by_key.end();
@@ -109,7 +94,7 @@ class Stream {
     if (offset != file_.size()) {
       reject("has " + std::to_string(file_.size()) + " bytes, its storages end at " + std::to_string(offset));
     }
-    std::vector<Storages::Range> ranges;
+    std::vector<FileRanges::Range> ranges;
     for (std::size_t i = 0; i < storages.size(); ++i) {
       if (!found[i]) reject("lacks the storage \"" + storages[i].key + '"');
       ranges.push_back(*found[i]);
