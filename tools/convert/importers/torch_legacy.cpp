@@ -16,7 +16,6 @@
 namespace resnet::convert {
 namespace {
 
-constexpr std::uint64_t max_pickle_bytes = 16u << 20;
 /// The integer 0x1950a86a20f9469cfc6c as a pickle of protocol 2.
 constexpr std::string_view magic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
 constexpr std::int64_t protocol = 1001;
@@ -27,7 +26,7 @@ class Stream {
  public:
   explicit Stream(const SourceFile& file)
       : file_(file), values_(limits_), objects_(file.name()), position_(magic.size()) {
-    head_ = file.read(0, std::min(file.size(), max_pickle_bytes));
+    head_ = file.read(0, std::min(file.size(), max_torch_pickle_bytes));
   }
 
   NamedTensors read() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -9,6 +10,9 @@
 #include "convert/tensors.hpp"
 
 namespace resnet::convert {
+
+/// Largest pickle that describes a file's tensors.
+inline constexpr std::uint64_t max_torch_pickle_bytes = 16u << 20;
 
 /// A storage that a PyTorch pickle names.
 struct TorchStorage {

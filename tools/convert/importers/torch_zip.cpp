@@ -11,8 +11,6 @@
 namespace resnet::convert {
 namespace {
 
-constexpr std::uint64_t max_pickle_bytes = 16u << 20;
-
 bool sniff(std::span<const std::byte> head, std::uint64_t) {
   return starts_with(head, std::string_view("PK\3\4", 4)) || starts_with(head, std::string_view("PK\5\6", 4));
 }
@@ -81,7 +79,7 @@ NamedTensors read(const SourceFile& file) {
            "load and save it again on a little-endian machine");
     }
   }
-  const auto pickle = zip->read(*zip->find(root + "data.pkl"), max_pickle_bytes);
+  const auto pickle = zip->read(*zip->find(root + "data.pkl"), max_torch_pickle_bytes);
 
   const PickleLimits limits;
   PickleValues values(limits);
