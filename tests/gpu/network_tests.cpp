@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <sstream>
@@ -13,19 +12,11 @@
 #include "base/json.hpp"
 #include "gpu/network_run.hpp"
 #include "support/random_model.hpp"
+#include "support/relative_l2.hpp"
 #include "support/write_bytes.hpp"
 
 namespace resnet::test {
 namespace {
-
-double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
-    norm += static_cast<double>(b[i]) * b[i];
-  }
-  return std::sqrt(difference / norm);
-}
 
 struct Bound {
   const char* precision;

@@ -1,7 +1,6 @@
 // Files that PyTorch wrote, converted and run: the logits are those that PyTorch computed (tests/golden/torch/make.py).
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "common/npy.hpp"
 #include "resnet_engine/model.hpp"
 #include "resnet_engine/session.hpp"
+#include "support/relative_l2.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace resnet::test {
@@ -26,15 +26,6 @@ Array read_array(const std::string& path) {
   Array array{reader.header().shape, std::vector<float>(static_cast<std::size_t>(reader.header().elements()))};
   reader.read_rows(0, reader.rows(), array.values);
   return array;
-}
-
-double relative_l2(const std::vector<float>& ours, const std::vector<float>& theirs) {
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < theirs.size(); ++i) {
-    difference += std::pow(static_cast<double>(ours[i]) - static_cast<double>(theirs[i]), 2);
-    norm += std::pow(static_cast<double>(theirs[i]), 2);
-  }
-  return std::sqrt(difference / norm);
 }
 
 class TorchGolden : public testing::TestWithParam<const char*> {};

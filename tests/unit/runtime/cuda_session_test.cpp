@@ -13,22 +13,14 @@
 #include "resnet_engine/session.hpp"
 #include "support/cuda_injector.hpp"
 #include "support/random_model.hpp"
+#include "support/relative_l2.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/write_bytes.hpp"
 
 namespace resnet {
 namespace {
 
-using test::random_values;
-
-double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
-    norm += static_cast<double>(b[i]) * b[i];
-  }
-  return std::sqrt(difference / norm);
-}
+using test::random_values, test::relative_l2;
 
 class CudaSession : public testing::Test {
  protected:

@@ -11,13 +11,14 @@
 #include "model/model_file.hpp"
 #include "support/error_of.hpp"
 #include "support/random_model.hpp"
+#include "support/relative_l2.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/write_bytes.hpp"
 
 namespace resnet {
 namespace {
 
-using test::error_of, test::random_values;
+using test::error_of, test::random_values, test::relative_l2;
 
 /// A ResNet-18 for small pictures, shared by the tests of this file.
 class SessionTest : public ::testing::TestWithParam<const char*> {
@@ -40,15 +41,6 @@ class SessionTest : public ::testing::TestWithParam<const char*> {
     session.run({x.data(), n, h, w, 3, DType::f32, layout}, {y.data(), n, 1, 1, 10});
     return y;
   }
-  static double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
-    double difference = 0, norm = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      difference += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
-      norm += static_cast<double>(b[i]) * b[i];
-    }
-    return std::sqrt(difference / norm);
-  }
-
   static inline test::ScratchFolder* directory = nullptr;
 };
 
