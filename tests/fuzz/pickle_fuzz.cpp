@@ -14,7 +14,7 @@ namespace resnet::convert::fuzz {
 bool read_file(std::vector<std::byte> bytes) {
   try {
     const SourceFile file = SourceFile::from_bytes(std::move(bytes), "fuzz");
-    const NamedTensors named = find_importer(file).read(file);
+    const Imported named = find_importer(file).read(file);
     for (const SourceTensor& tensor : named.tensors) {
       const auto storage = named.storages->read(tensor.storage);
       try {

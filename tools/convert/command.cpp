@@ -128,14 +128,22 @@ Outcome run(const Command& command) {
   const Request request = make_request(command, found);
   tools::AtomicFile output(command.output);  // now: an unwritable place shall not cost a conversion
   const SourceFile source = SourceFile::open(found.path);
+  const SourceFiles files(source);
+  std::vector<int> descriptors = {source.descriptor()};
+  std::uint64_t source_bytes = source.size();
+  for (const auto& [name, file] : files.beside) {
+    descriptors.push_back(file.descriptor());
+    source_bytes += file.size();
+  }
 
   ChildResult child = run_limited(
       [&] {
-        Converted converted = convert_source(source, request);
+        Converted converted = convert_source(files, request);
         return ChildResult{converted.report.dump(), std::move(converted.model)};
       },
-      limits_for(source.size()), {source.descriptor()}, found.path);
+      limits_for(source_bytes), std::move(descriptors), found.path);
   source.check_unchanged();
+  for (const auto& [name, file] : files.beside) file.check_unchanged();
 
   const std::uint64_t bytes = child.data.size();
   const Json report = parse_json(child.report, found.path);

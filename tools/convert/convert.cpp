@@ -168,11 +168,12 @@ void note_wrong_hash(const Request& request, const KnownFile* known, const std::
 
 }  // namespace
 
-Converted convert_source(const SourceFile& source, const Request& request) {
+Converted convert_source(const SourceFiles& files, const Request& request) {
+  const SourceFile& source = files.main;
   const std::string sha256 = sha256_hex(source);
   const KnownFile* known = find_known_file(sha256);
   const Importer& importer = find_importer(source);
-  NamedTensors named = importer.read(source);
+  Imported named = importer.read(files);
   note_wrong_hash(request, known, sha256, named.notes);
   for (SourceTensor& tensor : named.tensors) tensor.key = tensor.name;
   const std::string prefixes = strip_common_prefixes(named.tensors);
@@ -184,7 +185,7 @@ Converted convert_source(const SourceFile& source, const Request& request) {
   }
 
   const TensorIndex index(named.tensors);
-  Recipe recipe = choose_recipe(request.arch, index);
+  Recipe recipe = named.graph && request.arch.is_auto() ? *std::move(named.graph) : choose_recipe(request.arch, index);
   check_net(request, recipe);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   const Mapping mapping = map_tensors(recipe, index);

@@ -36,6 +36,6 @@ struct Converted {
 };
 
 /// Reads, recognises, maps and serialises. Parses untrusted bytes: runs inside the limited child.
-Converted convert_source(const SourceFile& source, const Request& request);
+Converted convert_source(const SourceFiles& files, const Request& request);
 
 }  // namespace resnet::convert

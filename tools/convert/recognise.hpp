@@ -20,6 +20,7 @@ struct ArchChoice {
   std::string name = "auto";        ///< "auto", a torchvision name or an embedded recipe's
   std::vector<RecipeText> recipes;  ///< embedded ones, for auto and by name
   std::vector<RecipeText> file;     ///< one entry when --arch names a file
+  bool is_auto() const { return file.empty() && name == "auto"; }
 };
 
 /// The recipe for these tensors: the given one, or the one that their names and shapes tell.

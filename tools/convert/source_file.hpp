@@ -2,8 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace resnet::convert {
@@ -42,6 +45,20 @@ class SourceFile {
   std::vector<std::byte> bytes_;
   std::uint64_t size_ = 0;
   std::int64_t modified_s_ = 0, modified_ns_ = 0;
+};
+
+/// The file that is converted, and the files beside it that it may need. All are open before the first byte is parsed:
+/// the parsing process can open nothing.
+struct SourceFiles {
+  SourceFiles(const SourceFile& only) : main(only) {}  // implicit: most sources are one file
+  /// The file of that name (without folders) beside the main one, or null.
+  const SourceFile* find(std::string_view name) const {
+    const auto found = beside.find(name);
+    return found == beside.end() ? nullptr : &found->second;
+  }
+
+  const SourceFile& main;  ///< outlives this object
+  std::map<std::string, SourceFile, std::less<>> beside;
 };
 
 }  // namespace resnet::convert

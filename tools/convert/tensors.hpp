@@ -60,14 +60,6 @@ class StorageReader {
   virtual std::vector<std::byte> read(std::size_t storage) const = 0;
 };
 
-/// What an importer makes of a file.
-struct NamedTensors {
-  std::string format;                 ///< for people: "PyTorch zip"
-  std::vector<SourceTensor> tensors;  ///< unique names, in file order
-  std::shared_ptr<const StorageReader> storages;
-  std::vector<std::string> notes;  ///< what the user should know: the wrapper that was opened, what was skipped
-};
-
 /// Row-major strides in elements. @throws Error overflow, import_failed for a negative size
 std::vector<std::int64_t> row_major_strides(const TensorShape& shape, std::string_view name);
 /// Number of elements. @throws Error overflow, import_failed for a negative size

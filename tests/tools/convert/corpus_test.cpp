@@ -32,13 +32,13 @@ std::vector<std::pair<std::string, std::string>> corpus() {
   return files;
 }
 
-NamedTensors read(const SourceFile& file) {
-  NamedTensors named = find_importer(file).read(file);
+Imported read(const SourceFile& file) {
+  Imported named = find_importer(file).read(file);
   for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
   return named;
 }
 
-std::vector<float> values(const NamedTensors& named, std::size_t i) {
+std::vector<float> values(const Imported& named, std::size_t i) {
   const auto storage = named.storages->read(named.tensors[i].storage);
   const Materialised out = materialise(named.tensors[i], storage, WeightOrder::keep);
   std::vector<float> result(out.bytes.size() / sizeof(float));

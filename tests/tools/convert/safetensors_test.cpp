@@ -16,7 +16,7 @@ std::string file_bytes(const std::string& header, std::size_t data) {
   return bytes + header + std::string(data, '\1');
 }
 
-NamedTensors read(const SourceFile& file) { return safetensors_importer.read(file); }
+Imported read(const SourceFile& file) { return safetensors_importer.read(file); }
 
 ErrorCode refusal(const std::string& header, std::size_t data) {
   const SourceFile file = SourceFile::from_bytes(to_bytes(file_bytes(header, data)), "w.safetensors");
@@ -34,7 +34,7 @@ TEST(Safetensors, ReadsTensorsMetadataAndPadding) {
                           36)),
       "w.safetensors");
   EXPECT_EQ(find_importer(file).name, "safetensors");
-  const NamedTensors named = read(file);
+  const Imported named = read(file);
   ASSERT_EQ(named.tensors.size(), 4u);
   EXPECT_EQ(named.tensors[0].name, "b");
   EXPECT_EQ(named.tensors[0].type, SourceType::f16);

@@ -18,8 +18,8 @@ using namespace resnet::test;
 
 std::string golden() { return read_text(RESNET_SOURCE_DIR "/tests/golden/torch/legacy.pth"); }
 
-NamedTensors read(const SourceFile& file) {
-  NamedTensors named = find_importer(file).read(file);
+Imported read(const SourceFile& file) {
+  Imported named = find_importer(file).read(file);
   for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
   return named;
 }
@@ -40,7 +40,7 @@ std::string replaced(std::string bytes, std::string_view from, std::string_view 
 
 TEST(TorchLegacy, ReadsWhatPyTorchWrote) {
   const SourceFile file = SourceFile::from_bytes(to_bytes(golden()), "legacy.pth");
-  const NamedTensors named = read(file);
+  const Imported named = read(file);
   EXPECT_EQ(named.format, "PyTorch legacy stream");
   ASSERT_EQ(named.tensors.size(), 4u);
   const auto floats = [&](std::size_t i) {
@@ -77,7 +77,7 @@ TEST(TorchLegacy, ReadsAViewOfAStorage) {
     return bytes.append(reinterpret_cast<const char*>(values), sizeof values);
   };
   const SourceFile source = SourceFile::from_bytes(to_bytes(file(2)), "view.pth");
-  const NamedTensors named = read(source);
+  const Imported named = read(source);
   ASSERT_EQ(named.tensors.size(), 1u);
   EXPECT_EQ(named.tensors[0].offset, 3);
   EXPECT_TRUE(mentions(refusal(file(3)), "a view of storage"));

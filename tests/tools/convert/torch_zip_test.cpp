@@ -17,7 +17,7 @@ SourceFile file_of(const std::string& bytes) { return SourceFile::from_bytes(to_
 std::string refusal(const std::string& bytes) {
   const SourceFile file = file_of(bytes);
   const Error error = error_of([&] {
-    const NamedTensors named = find_importer(file).read(file);
+    const Imported named = find_importer(file).read(file);
     for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
   });
   EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
@@ -33,7 +33,7 @@ TEST(TorchZip, ReadsNamesShapesAndValues) {
   const SourceFile file = file_of(torch_file({{"a.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}, {"scalar", {}, {7}}}));
   const Importer& importer = find_importer(file);
   EXPECT_EQ(importer.name, "PyTorch zip");
-  const NamedTensors named = importer.read(file);
+  const Imported named = importer.read(file);
   ASSERT_EQ(named.tensors.size(), 2u);
   EXPECT_EQ(named.tensors[0].name, "a.weight");
   EXPECT_EQ(named.tensors[0].shape, (TensorShape{2, 3}));

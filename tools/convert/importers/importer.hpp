@@ -2,9 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "convert/recipe.hpp"
 #include "convert/source_file.hpp"
 #include "convert/tensors.hpp"
 
@@ -13,6 +18,15 @@ namespace resnet::convert {
 /// The first bytes of a file, as far as it has them, for sniffing.
 inline constexpr std::size_t sniff_bytes = 512;
 
+/// What an importer makes of a file.
+struct Imported {
+  std::string format;                 ///< for people: "PyTorch zip"
+  std::vector<SourceTensor> tensors;  ///< unique names, in file order
+  std::shared_ptr<const StorageReader> storages;
+  std::vector<std::string> notes;  ///< what the user should know: the wrapper that was opened, what was skipped
+  std::optional<Recipe> graph;     ///< where the file describes its layers itself, with these tensors' names as weights
+};
+
 /// A foreign format. Adding one = one file that defines an Importer, its declaration below, and one line in
 /// importer_list.cpp.
 struct Importer {
@@ -20,7 +34,7 @@ struct Importer {
   /// Whether a file of `file_bytes` bytes that starts with `head` is of this format. Content decides, never the suffix.
   bool (*sniff)(std::span<const std::byte> head, std::uint64_t file_bytes);
   /// Reads untrusted bytes: runs inside the limited child. May only fail by throwing Error.
-  NamedTensors (*read)(const SourceFile& file);
+  Imported (*read)(const SourceFiles& files);
 };
 
 /// All importers; the first that sniffs its format reads the file.

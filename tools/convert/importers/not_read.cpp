@@ -5,15 +5,15 @@
 namespace resnet::convert {
 namespace {
 
-NamedTensors refuse_torch(const SourceFile& file) {
+Imported refuse_torch(const SourceFiles& files) {
   fail(ErrorCode::import_failed, "was written by torch.save before PyTorch 0.1.10, as a tar file, which is not read",
-       file.name(),
+       files.main.name(),
        "write it again with a current PyTorch: torch.save(torch.load(\"old.pth\", map_location=\"cpu\", "
        "weights_only=True), \"new.pth\")");
 }
 
-NamedTensors refuse_hdf5(const SourceFile& file) {
-  fail(ErrorCode::import_failed, "is an HDF5 file (Keras .h5), which this version does not read", file.name(),
+Imported refuse_hdf5(const SourceFiles& files) {
+  fail(ErrorCode::import_failed, "is an HDF5 file (Keras .h5), which this version does not read", files.main.name(),
        "save the weights as safetensors and describe the layers in a recipe (docs/convert.md)");
 }
 

@@ -81,7 +81,8 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   return entry;
 }
 
-NamedTensors read(const SourceFile& file) {
+Imported read(const SourceFiles& files) {
+  const SourceFile& file = files.main;
   const std::uint64_t length = header_length(file.read(0, 8));
   if (length > max_header) {
     fail(ErrorCode::limit_exceeded, "the header claims " + std::to_string(length) + " bytes, the limit is 16 MiB",
@@ -93,7 +94,7 @@ NamedTensors read(const SourceFile& file) {
   const Json json = parse_json(text.substr(0, end + 1), file.name());
 
   std::vector<Entry> entries;
-  NamedTensors result;
+  Imported result;
   result.format = "safetensors";
   for (const auto& [name, value] : json.as_object(file.name())) {
     if (name == "__metadata__") {

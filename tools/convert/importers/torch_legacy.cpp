@@ -29,13 +29,13 @@ class Stream {
     head_ = file.read(0, std::min(file.size(), max_torch_pickle_bytes));
   }
 
-  NamedTensors read() {
+  Imported read() {
     const PickleValue& version = values_[pickle()];
     if (version.kind != PickleKind::integer || version.number != protocol)
       reject("has another protocol than " + std::to_string(protocol));
     check_machine(pickle());
     const PickleId object = pickle(), keys = pickle();
-    NamedTensors result;
+    Imported result;
     result.format = "PyTorch legacy stream";
     result.tensors = objects_.state_dict(values_, object, result.notes);
     result.storages = std::make_shared<FileRanges>(file_, ranges(keys));
@@ -109,7 +109,7 @@ class Stream {
   std::size_t position_;
 };
 
-NamedTensors read(const SourceFile& file) { return Stream(file).read(); }
+Imported read(const SourceFiles& files) { return Stream(files.main).read(); }
 
 }  // namespace
 

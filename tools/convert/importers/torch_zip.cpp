@@ -69,7 +69,8 @@ std::string find_root(const ZipArchive& zip, const SourceFile& file) {
   return root;
 }
 
-NamedTensors read(const SourceFile& file) {
+Imported read(const SourceFiles& files) {
+  const SourceFile& file = files.main;
   auto zip = std::make_unique<ZipArchive>(file);
   const std::string root = find_root(*zip, file);
   if (const auto order = zip->find(root + "byteorder")) {
@@ -85,7 +86,7 @@ NamedTensors read(const SourceFile& file) {
   PickleValues values(limits);
   TorchObjects objects(file.name());
   const PickleId top = read_pickle(pickle, values, objects, limits, file.name());
-  NamedTensors result;
+  Imported result;
   result.format = "PyTorch zip";
   result.tensors = objects.state_dict(values, top, result.notes);
   result.storages = std::make_shared<Storages>(file, std::move(zip), root, objects.storages());

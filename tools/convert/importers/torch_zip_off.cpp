@@ -5,8 +5,8 @@
 namespace resnet::convert {
 namespace {
 
-NamedTensors refuse(const SourceFile& file) {
-  fail(ErrorCode::import_failed, "is a zip file, and this resnet_convert was built without libzip", file.name(),
+Imported refuse(const SourceFiles& files) {
+  fail(ErrorCode::import_failed, "is a zip file, and this resnet_convert was built without libzip", files.main.name(),
        "install libzip-dev, configure and build again, or save the weights as safetensors");
 }
 
