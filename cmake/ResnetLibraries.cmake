@@ -64,6 +64,13 @@ if(RESNET_LIBZIP_LIBRARY AND RESNET_LIBZIP_INCLUDE)
 endif()
 resnet_found("libzip" "${RESNET_HAVE_LIBZIP}" "resnet_convert does not read PyTorch .pth files (Debian: libzip-dev)")
 
+find_library(RESNET_HDF5_LIBRARY NAMES hdf5_serial hdf5)
+find_path(RESNET_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial)
+if(RESNET_HDF5_LIBRARY AND RESNET_HDF5_INCLUDE)
+  set(RESNET_HAVE_HDF5 ON)
+endif()
+resnet_found("libhdf5" "${RESNET_HAVE_HDF5}" "resnet_convert does not read Keras files (Debian: libhdf5-dev)")
+
 find_library(RESNET_BOOST_CONTEXT_LIBRARY boost_context)
 find_path(RESNET_BOOST_CONTEXT_INCLUDE boost/context/detail/fcontext.hpp)
 if(RESNET_BOOST_CONTEXT_LIBRARY AND RESNET_BOOST_CONTEXT_INCLUDE)

@@ -9,6 +9,8 @@
 #include "common/text.hpp"
 #include "common/version.hpp"
 #include "convert/importers/importer.hpp"
+#include "convert/importers/keras.hpp"
+#include "convert/importers/keras_model.hpp"
 #include "convert/known_files.hpp"
 #include "convert/materialise.hpp"
 #include "convert/sha256.hpp"
@@ -155,6 +157,27 @@ void check_parameters(const Mapping& mapping, const Recipe& recipe) {
        recipe.name, "take the weights of this network, or correct \"parameters\" in the recipe");
 }
 
+/// Gives Keras' tensors the names that their architecture uses; sets the graph where the architecture is Keras' own.
+void name_keras_weights(Imported& named, const Request& request) {
+  const ArchChoice& arch = request.arch;
+  if (named.keras_major == 0 || (named.graph && arch.is_auto())) return;
+  if (named.graph) {
+    fail(ErrorCode::invalid_argument, "is given, but the file describes its layers itself", "--arch", "leave it out");
+  }
+  const std::string& where = request.source_name;
+  if (!arch.file.empty()) {
+    const RecipeText& text = arch.file.front();
+    if (is_keras_json(text.json)) return use_keras_model(text.json, text.name, named);
+    return name_by_recipe(parse_recipe(text.json, text.name), named, where);
+  }
+  for (const RecipeText& text : arch.recipes) {
+    const Recipe recipe = parse_recipe(text.json, text.name);
+    if (arch.is_auto() ? fits_recipe(recipe, named) : text.name == arch.name)
+      return name_by_recipe(recipe, named, where);
+  }
+  name_without_architecture(named);
+}
+
 /// A published file's name on other content: trained further, or damaged.
 void note_wrong_hash(const Request& request, const KnownFile* known, const std::string& sha256,
                      std::vector<std::string>& notes) {
@@ -175,7 +198,10 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   const Importer& importer = find_importer(source);
   Imported named = importer.read(files);
   note_wrong_hash(request, known, sha256, named.notes);
-  for (SourceTensor& tensor : named.tensors) tensor.key = tensor.name;
+  name_keras_weights(named, request);
+  for (SourceTensor& tensor : named.tensors) {
+    if (tensor.key.empty()) tensor.key = tensor.name;
+  }
   const std::string prefixes = strip_common_prefixes(named.tensors);
   if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
   apply_key_map(request.map, named.tensors);
@@ -185,7 +211,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   }
 
   const TensorIndex index(named.tensors);
-  Recipe recipe = named.graph && request.arch.is_auto() ? *std::move(named.graph) : choose_recipe(request.arch, index);
+  Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(request.arch, index);
   check_net(request, recipe);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   const Mapping mapping = map_tensors(recipe, index);

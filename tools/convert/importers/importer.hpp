@@ -24,6 +24,7 @@ struct Imported {
   std::vector<SourceTensor> tensors;  ///< unique names, in file order
   std::shared_ptr<const StorageReader> storages;
   std::vector<std::string> notes;  ///< what the user should know: the wrapper that was opened, what was skipped
+  int keras_major = 0;             ///< 2 or 3 for a Keras file; without a graph its names await an architecture
   std::optional<Recipe> graph;     ///< where the file describes its layers itself, with these tensors' names as weights
 };
 
@@ -46,9 +47,10 @@ const Importer& find_importer(const SourceFile& file);
 extern const Importer torch_zip_importer;
 extern const Importer torch_legacy_importer;
 extern const Importer safetensors_importer;
+extern const Importer keras_h5_importer;
+extern const Importer keras_zip_importer;
 // Recognised, so that the message can say what to do instead.
 extern const Importer torch_tar_importer;
-extern const Importer hdf5_importer;
 
 /// True when `head` starts with the bytes of `magic`.
 bool starts_with(std::span<const std::byte> head, std::string_view magic);

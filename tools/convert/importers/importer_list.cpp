@@ -8,11 +8,12 @@
 namespace resnet::convert {
 
 std::span<const Importer* const> importer_list() {
-  static constexpr std::array<const Importer*, 5> list = {
+  static constexpr std::array<const Importer*, 6> list = {
+      &keras_zip_importer,     // before the other zip files: the first entry decides
       &torch_zip_importer,     //
       &torch_legacy_importer,  //
       &torch_tar_importer,     //
-      &hdf5_importer,          //
+      &keras_h5_importer,      //
       &safetensors_importer,   // last: its magic is the weakest
   };
   return list;
@@ -28,7 +29,7 @@ const Importer& find_importer(const SourceFile& file) {
     if (importer->sniff(head, file.size())) return *importer;
   }
   if (file.size() == 0) fail(ErrorCode::import_failed, "the file is empty", file.name(), "download or copy it again");
-  fail(ErrorCode::import_failed, "is neither a PyTorch zip file (.pth, .pt) nor a safetensors file", file.name(),
+  fail(ErrorCode::import_failed, "is no PyTorch (.pth, .pt), safetensors or Keras (.keras, .h5) file", file.name(),
        "save a state dict with torch.save(model.state_dict(), \"model.pth\") and convert that");
 }
 

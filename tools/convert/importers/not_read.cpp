@@ -12,11 +12,6 @@ Imported refuse_torch(const SourceFiles& files) {
        "weights_only=True), \"new.pth\")");
 }
 
-Imported refuse_hdf5(const SourceFiles& files) {
-  fail(ErrorCode::import_failed, "is an HDF5 file (Keras .h5), which this version does not read", files.main.name(),
-       "save the weights as safetensors and describe the layers in a recipe (docs/convert.md)");
-}
-
 }  // namespace
 
 const Importer torch_tar_importer = {
@@ -25,12 +20,6 @@ const Importer torch_tar_importer = {
       return head.size() > 262 && starts_with(head.subspan(257), "ustar");
     },
     refuse_torch,
-};
-
-const Importer hdf5_importer = {
-    "HDF5",
-    [](std::span<const std::byte> head, std::uint64_t) { return starts_with(head, "\x89HDF\r\n\x1a\n"); },
-    refuse_hdf5,
 };
 
 }  // namespace resnet::convert

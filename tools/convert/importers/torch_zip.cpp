@@ -52,8 +52,8 @@ bool any_entry(const ZipArchive& zip, std::string_view part) {
 /// "<root>/" of the one entry "<root>/data.pkl".
 std::string find_root(const ZipArchive& zip, const SourceFile& file) {
   if (zip.find("config.json") && any_entry(zip, "model.weights")) {
-    fail(ErrorCode::import_failed, "is a Keras v3 file, which this version does not read", file.name(),
-         "save the weights as safetensors and describe the layers in a recipe (docs/convert.md)");
+    fail(ErrorCode::import_failed, "is a Keras file that was packed again in another order", file.name(),
+         "save it with model.save(\"model.keras\")");
   }
   std::string root;
   for (const auto& entry : zip.entries()) {

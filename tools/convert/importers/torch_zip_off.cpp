@@ -12,6 +12,9 @@ Imported refuse(const SourceFiles& files) {
 
 }  // namespace
 
+const Importer keras_zip_importer = {"Keras archive", [](std::span<const std::byte>, std::uint64_t) { return false; },
+                                     refuse};
+
 const Importer torch_zip_importer = {
     "PyTorch zip",
     [](std::span<const std::byte> head, std::uint64_t) { return starts_with(head, std::string_view("PK\3\4", 4)); },

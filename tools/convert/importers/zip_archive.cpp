@@ -135,7 +135,8 @@ struct ZipArchive::Handle {
   }
 };
 
-ZipArchive::ZipArchive(const SourceFile& file) : file_(file), handle_(std::make_unique<Handle>(file)) {
+ZipArchive::ZipArchive(const SourceFile& file, Compression compression)
+    : file_(file), handle_(std::make_unique<Handle>(file)) {
   const std::uint64_t claimed = claimed_entries(file);
   zip_error_t error;
   zip_error_init(&error);
@@ -175,12 +176,13 @@ ZipArchive::ZipArchive(const SourceFile& file) : file_(file), handle_(std::make_
     }
     const std::string name = stat.name;
     if (leaves_archive(name)) reject(file, "entry \"" + name + "\" has a name that leaves the archive");
-    if (stat.comp_method != ZIP_CM_STORE || stat.comp_size != stat.size) {
+    const bool stored = stat.comp_method == ZIP_CM_STORE && stat.comp_size == stat.size;
+    if (!stored && (compression == Compression::refused || stat.comp_method != ZIP_CM_DEFLATE)) {
       reject(file, "entry \"" + name + "\" is compressed; torch.save never compresses",
              "unpack it and load it in Python, then torch.save(state_dict, \"model.pth\")");
     }
     if (stat.encryption_method != ZIP_EM_NONE) reject(file, "entry \"" + name + "\" is encrypted", "decrypt it first");
-    sum = checked_add<std::uint64_t>(sum, stat.size, file.name());
+    sum = checked_add<std::uint64_t>(sum, stat.comp_size, file.name());
     entries_.push_back({name, stat.size});
     if (!handle_->index.emplace(entries_.back().name, entries_.size() - 1).second) {
       reject(file, "two entries are named \"" + name + '"');

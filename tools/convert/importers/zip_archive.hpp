@@ -11,13 +11,15 @@
 
 namespace resnet::convert {
 
-/// A zip file whose entries are all stored uncompressed, as PyTorch writes them, read through libzip. Strict: refuses
-/// compressed or encrypted entries, duplicate names, names that leave the archive, comments, anything before the first
-/// or after the last record, and entries that overlap (more bytes in sum than the file has). Not thread-safe.
+/// A zip file read through libzip. Strict: refuses
+/// encrypted entries, compressed ones unless allowed (PyTorch never compresses), duplicate names, names that leave the
+/// archive, comments, anything before the first or after the last record, and entries that overlap (more bytes in sum
+/// than the file has). Not thread-safe.
 class ZipArchive {
  public:
   /// `file` must outlive the archive. @throws Error import_failed that names the entry
-  explicit ZipArchive(const SourceFile& file);
+  enum class Compression : std::uint8_t { refused, allowed };
+  explicit ZipArchive(const SourceFile& file, Compression compression = Compression::refused);
   ~ZipArchive();
   ZipArchive(const ZipArchive&) = delete;
   ZipArchive& operator=(const ZipArchive&) = delete;

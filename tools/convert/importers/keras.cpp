@@ -1,0 +1,137 @@
+// Keras: whole models (.h5, .keras) and weights alone (.h5, .weights.h5).
+#include "convert/importers/keras.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/check.hpp"
+#include "convert/importers/hdf5_file.hpp"
+#include "convert/importers/keras_graph.hpp"
+#include "convert/importers/keras_weights.hpp"
+
+namespace resnet::convert {
+namespace {
+
+bool sniff(std::span<const std::byte> head, std::uint64_t) { return starts_with(head, "\x89HDF\r\n\x1a\n"); }
+
+/// Datasets of an HDF5 file, which may itself have been unpacked from a .keras file.
+class Datasets final : public StorageReader {
+ public:
+  Datasets(std::unique_ptr<const SourceFile> unpacked, std::unique_ptr<Hdf5File> file)
+      : unpacked_(std::move(unpacked)), file_(std::move(file)) {}
+  std::vector<std::byte> read(std::size_t storage) const override { return file_->read(datasets_.at(storage)); }
+
+  const Hdf5File& file() const { return *file_; }
+  /// @return the tensor, named as the file names it
+  SourceTensor add(Hdf5File::Dataset dataset, std::string name) {
+    SourceTensor tensor;
+    tensor.name = std::move(name);
+    tensor.key = dataset.path;
+    tensor.type = dataset.type;
+    tensor.shape = dataset.shape;
+    tensor.strides = row_major_strides(dataset.shape, tensor.name);
+    tensor.storage = datasets_.size();
+    datasets_.push_back(std::move(dataset));
+    return tensor;
+  }
+
+ private:
+  std::unique_ptr<const SourceFile> unpacked_;  // before the file that reads it
+  std::unique_ptr<Hdf5File> file_;
+  std::vector<Hdf5File::Dataset> datasets_;
+};
+
+int major_of(const std::optional<std::string>& version) {
+  int major = 0;
+  if (version) std::from_chars(version->data(), version->data() + version->size(), major);
+  return major == 0 ? 3 : major;
+}
+
+/// The older layout: a list of layers, per layer a group with a list of its weights.
+void read_named(Datasets& datasets, const std::string& root, Imported& result) {
+  const Hdf5File& file = datasets.file();
+  std::vector<std::string> groups = file.texts(root, "layer_names").value_or(std::vector<std::string>());
+  groups.emplace_back("top_level_model_weights");
+  for (const std::string& layer : groups) {
+    const std::string group = root.empty() ? layer : root + '/' + layer;
+    if (layer.empty() || !file.has_group(group)) continue;
+    for (const std::string& weight : file.texts(group, "weight_names").value_or(std::vector<std::string>())) {
+      std::string name = layer + '/' + weight;
+      if (const std::size_t colon = name.rfind(':'); colon != std::string::npos && name.find('/', colon) == name.npos)
+        name.erase(colon);  // "kernel:0"
+      result.tensors.push_back(datasets.add(file.dataset(group + '/' + weight), std::move(name)));
+    }
+  }
+}
+
+/// The layout of Keras' own format: variables are counted per layer, layers per class.
+void read_counted(Datasets& datasets, Imported& result) {
+  for (Hdf5File::Dataset& dataset : datasets.file().datasets("")) {
+    if (dataset.path.find("/vars/") == std::string::npos && !dataset.path.starts_with("vars/")) continue;
+    std::string name = dataset.path;
+    result.tensors.push_back(datasets.add(std::move(dataset), std::move(name)));
+  }
+}
+
+Imported read_hdf5(const SourceFile& source, std::unique_ptr<const SourceFile> unpacked) {
+  auto datasets = std::make_shared<Datasets>(std::move(unpacked), std::make_unique<Hdf5File>(source));
+  const Hdf5File& file = datasets->file();
+  Imported result;
+  result.storages = datasets;
+  const std::string root = file.has_group("model_weights") ? "model_weights" : "";
+  if (file.texts(root, "layer_names")) {
+    result.format = root.empty() ? "Keras weights (HDF5)" : "Keras model (HDF5)";
+    read_named(*datasets, root, result);
+  } else {
+    result.format = "Keras weights";
+    read_counted(*datasets, result);
+  }
+  if (result.tensors.empty()) {
+    fail(ErrorCode::import_failed, "is an HDF5 file without the weights of a Keras model", source.name(),
+         "save it with model.save(\"model.h5\") or model.save_weights(\"model.weights.h5\")");
+  }
+  result.keras_major = major_of(file.text("", "keras_version") ? file.text("", "keras_version")
+                                                               : file.text(root, "keras_version"));
+  return result;
+}
+
+Imported read_h5(const SourceFiles& files) {
+  Imported result = read_hdf5(files.main, nullptr);
+  const auto& datasets = static_cast<const Datasets&>(*result.storages);
+  if (const auto config = datasets.file().text("", "model_config")) {
+    use_keras_model(*config, files.main.name(), result);
+  }
+  return result;
+}
+
+}  // namespace
+
+Imported read_keras_weights(std::unique_ptr<const SourceFile> unpacked) {
+  const SourceFile& source = *unpacked;
+  return read_hdf5(source, std::move(unpacked));
+}
+
+void use_keras_model(std::string_view json, const std::string& where, Imported& weights) {
+  const KerasModel model = parse_keras_model(json, where);
+  KerasGraph graph = keras_graph(model, weights.keras_major, where);
+  name_keras_tensors(keras_node(model), weights.tensors, weights.notes, where);
+  add_constants(weights, std::move(graph.constants));
+  weights.graph = std::move(graph.recipe);
+}
+
+void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& where) {
+  name_keras_tensors(keras_node(recipe), weights.tensors, weights.notes, where);
+}
+
+void name_without_architecture(Imported& weights) {
+  if (!is_counted_layout(weights.tensors)) name_keras_tensors(weights.tensors, weights.notes);
+}
+
+bool fits_recipe(const Recipe& recipe, const Imported& weights) {
+  return fits_counted_layout(keras_node(recipe), weights.tensors);
+}
+
+const Importer keras_h5_importer = {"Keras HDF5", sniff, read_h5};
+
+}  // namespace resnet::convert

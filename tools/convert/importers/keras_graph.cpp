@@ -1,0 +1,556 @@
+#include "convert/importers/keras_graph.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace resnet::convert {
+namespace {
+
+/// A value of our graph with what is known of its size; batch is 1.
+struct Value {
+  std::string name;
+  Dims dims;
+  bool flat = false;  ///< two axes in Keras (batch, features)
+};
+
+const Json* member(const Json& config, std::string_view key) {
+  const Json* value = config.find(key);
+  return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+/// The layers that act on nothing at inference.
+bool is_training_only(std::string_view name) {
+  static constexpr std::array<std::string_view, 6> names = {"Dropout",        "SpatialDropout2D", "GaussianNoise",
+                                                            "AlphaDropout",   "GaussianDropout",
+                                                            "ActivityRegularization"};
+  return name.starts_with("Random") || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+class Translator {
+ public:
+  Translator(int keras_major, std::string where) : keras_major_(keras_major), where_(std::move(where)) {}
+
+  KerasGraph run(const KerasModel& model) {
+    const Value input = input_layer(model);
+    const Value output = this->model(model, input, "");
+    Recipe& recipe = graph_.recipe;
+    recipe.name = model.name.empty() ? "keras model" : model.name;
+    recipe.why = "the layers that the file's own configuration lists";
+    recipe.output = output.name;
+    recipe.expected_parameters = parameters_;
+    choose_preset(model);
+    return std::move(graph_);
+  }
+
+ private:
+  // ---- Errors and configuration fields of the layer at hand.
+
+  [[noreturn]] void refuse(const std::string& message, std::string next = {}) const {
+    if (next.empty()) next = "replace it by layers that docs/convert.md lists, or export ONNX";
+    fail(ErrorCode::import_failed, message, place(), std::move(next));
+  }
+  std::string place() const { return where_ + ": layer \"" + name_ + '"'; }
+  std::string text(std::string_view key, const char* fallback) const {
+    const Json* value = member(*config_, key);
+    return value == nullptr ? fallback : value->as_string(place() + ": " + std::string(key));
+  }
+  std::int64_t integer(std::string_view key, std::int64_t fallback) const {
+    const Json* value = member(*config_, key);
+    return value == nullptr ? fallback : value->as_int(place() + ": " + std::string(key));
+  }
+  double number(std::string_view key, double fallback) const {
+    const Json* value = member(*config_, key);
+    return value == nullptr ? fallback : value->as_double(place() + ": " + std::string(key));
+  }
+  bool flag(std::string_view key, bool fallback) const {
+    const Json* value = member(*config_, key);
+    return value == nullptr ? fallback : value->as_bool(place() + ": " + std::string(key));
+  }
+  /// [vertical, horizontal], also from a single number.
+  std::vector<std::int64_t> pair(std::string_view key, std::int64_t fallback) const {
+    const Json* value = member(*config_, key);
+    if (value == nullptr) return {fallback, fallback};
+    const std::string where = place() + ": " + std::string(key);
+    if (value->is_int()) return {value->as_int(), value->as_int()};
+    const auto& list = value->as_array(where);
+    if (list.size() != 2) refuse(std::string(key) + " has " + std::to_string(list.size()) + " numbers, 2 are expected");
+    return {list[0].as_int(where), list[1].as_int(where)};
+  }
+  std::string padding() const {
+    const std::string padding = text("padding", "valid");
+    if (padding != "valid" && padding != "same") refuse("padding is \"" + padding + "\", not valid or same");
+    return padding;
+  }
+  void need_channels_last() const {
+    if (text("data_format", "channels_last") != "channels_last") {
+      refuse("has data_format channels_first; only channels_last is read",
+             "load the weights into the same model with data_format channels_last and save that");
+    }
+  }
+  void need_image(const Value& value) const {
+    if (value.flat) refuse("takes images, but gets a vector of features");
+  }
+  /// Normalising and dense layers act on the last axis.
+  void need_last_axis(const Json* axis, const Value& value) const {
+    if (axis == nullptr) return;
+    const Json& number = axis->is_array() && axis->as_array().size() == 1 ? axis->as_array()[0] : *axis;
+    const std::int64_t last = value.flat ? 1 : 3, given = number.as_int(place() + ": axis");
+    if (given != -1 && given != last) {
+      refuse("acts on axis " + std::to_string(given) + ", only the last one (channels_last) is read",
+             "load the weights into the same model with data_format channels_last and save that");
+    }
+  }
+
+  // ---- Layers of ours.
+
+  std::string unique(const std::string& name) {
+    std::string result = name;
+    for (int i = 2; !names_.insert(result).second; ++i) result = name + '_' + std::to_string(i);
+    return result;
+  }
+  /// Adds a layer and infers its output. `weights` gives role -> (Keras' role, shape as the source shows it).
+  struct Weight {
+    const char *role, *keras_role;
+    TensorShape shape;
+  };
+  Value add(const std::string& name, const char* op_name, const std::vector<Value>& inputs, AttrMap attrs,
+            const std::vector<Weight>& weights = {}) {
+    LayerSpec layer;
+    layer.name = unique(name);
+    layer.op = op_name;
+    layer.attrs = std::move(attrs);
+    const OpDef& op = *find_op(op_name);
+    std::vector<Dims> dims;
+    for (const Value& value : inputs) {
+      layer.inputs.push_back(value.name);
+      dims.push_back(value.dims);
+    }
+    std::map<std::string_view, TensorShape> stored;
+    for (const Weight& weight : weights) {
+      const std::string key = name_ + '/' + weight.keras_role;
+      layer.weights[weight.role] = key;
+      const bool seen = !graph_.recipe.expected.emplace(key, weight.shape).second;
+      const std::string_view role = weight.role;
+      if (!seen && role != "mean" && role != "var") {
+        std::int64_t count = 1;
+        for (const std::int64_t size : weight.shape) count *= size;
+        parameters_ += count;
+      }
+      TensorShape shape = weight.shape;
+      if (shape.size() == 4) shape = {shape[0], shape[2], shape[3], shape[1]};
+      stored.emplace(role, std::move(shape));
+    }
+    std::vector<const TensorShape*> shapes;
+    for (const WeightSpec& spec : op.weights) {
+      const auto found = stored.find(spec.role);
+      shapes.push_back(found == stored.end() ? nullptr : &found->second);
+    }
+    const AttrMap complete = complete_attrs(op, layer.attrs, layer.name);
+    Value out{layer.name, op.infer({layer.name, &complete, dims, shapes}), !inputs.empty() && inputs[0].flat};
+    graph_.recipe.layers.push_back(std::move(layer));
+    return out;
+  }
+
+  /// A per-channel y = (x - mean) / sqrt(var) whose numbers are in the configuration.
+  Value constant_affine(const Value& in, std::vector<float> mean, std::vector<float> variance) {
+    const std::string mean_key = name_ + "/constant_mean", variance_key = name_ + "/constant_variance";
+    LayerSpec layer;
+    layer.name = unique(name_);
+    layer.op = "batch_norm";
+    layer.inputs = {in.name};
+    layer.attrs["eps"] = 0.0;
+    layer.weights = {{"mean", mean_key}, {"var", variance_key}};
+    if (graph_.recipe.expected.emplace(mean_key, TensorShape{in.dims.c}).second) {
+      graph_.recipe.expected.emplace(variance_key, TensorShape{in.dims.c});
+      graph_.constants.push_back({mean_key, std::move(mean)});
+      graph_.constants.push_back({variance_key, std::move(variance)});
+    }
+    Value out{layer.name, in.dims, in.flat};
+    graph_.recipe.layers.push_back(std::move(layer));
+    rescales_ = true;
+    return out;
+  }
+
+  // ---- Activations.
+
+  Value activation(const Value& in, const std::string& kind, const std::string& name) {
+    if (kind == "linear") return in;
+    if (kind == "relu" || kind == "relu6" || kind == "sigmoid" || kind == "softmax") return add(name, kind.c_str(), {in}, {});
+    if (kind == "silu" || kind == "swish") return add(name, "silu", {in}, {});
+    if (kind == "leaky_relu") return add(name, "leaky_relu", {in}, {{"alpha", 0.2}});
+    if (kind == "hard_sigmoid") {
+      return add(name, "hard_sigmoid", {in}, {{"alpha", keras_major_ < 3 ? 0.2 : 1.0 / 6.0}, {"beta", 0.5}});
+    }
+    refuse("has the activation \"" + kind + "\", which is not supported");
+  }
+  /// The field "activation" of a layer: a name, or an object that wraps one.
+  std::string activation_name() const {
+    const Json* value = member(*config_, "activation");
+    if (value != nullptr && value->is_object()) {
+      const Json* config = member(*value, "config");
+      if (config != nullptr && config->is_string()) return config->as_string();
+      const Json* kind = member(*value, "class_name");
+      refuse("has the activation " + (kind != nullptr && kind->is_string() ? '"' + kind->as_string() + '"' : "object") +
+             ", which is not supported");
+    }
+    return value == nullptr ? "linear" : value->as_string(place() + ": activation");
+  }
+  Value inline_activation(const Value& in) {
+    const std::string kind = activation_name();
+    return activation(in, kind, key_ + '/' + kind);
+  }
+
+  // ---- One method per group of Keras layers.
+
+  AttrMap window(const char* kernel_key) {
+    AttrMap attrs;
+    if (kernel_key != nullptr) attrs["kernel"] = pair(kernel_key, 2);
+    attrs["padding"] = padding();
+    return attrs;
+  }
+  std::vector<Weight> with_bias(std::vector<Weight> weights, std::int64_t channels) const {
+    if (flag("use_bias", true)) weights.push_back({"bias", "bias", {channels}});
+    return weights;
+  }
+
+  Value conv2d(const Value& in) {
+    need_image(in);
+    need_channels_last();
+    const auto kernel = pair("kernel_size", 1);
+    const std::int64_t filters = integer("filters", 0), groups = integer("groups", 1);
+    if (groups < 1 || in.dims.c % groups != 0) refuse("has " + std::to_string(groups) + " groups");
+    AttrMap attrs = window(nullptr);
+    attrs["stride"] = pair("strides", 1);
+    attrs["dilation"] = pair("dilation_rate", 1);
+    if (groups != 1) attrs["groups"] = groups;
+    return inline_activation(
+        add(key_, "conv2d", {in}, std::move(attrs),
+            with_bias({{"weight", "kernel", {filters, in.dims.c / groups, kernel[0], kernel[1]}}}, filters)));
+  }
+  Value depthwise(const Value& in, bool separable) {
+    need_image(in);
+    need_channels_last();
+    const auto kernel = pair("kernel_size", 1);
+    const std::int64_t channels = checked_channels(in.dims.c, integer("depth_multiplier", 1));
+    AttrMap attrs = window(nullptr);
+    attrs["stride"] = pair("strides", 1);
+    attrs["dilation"] = pair("dilation_rate", 1);
+    attrs["groups"] = in.dims.c;
+    std::vector<Weight> weights = {{"weight", "depthwise_kernel", {channels, 1, kernel[0], kernel[1]}}};
+    if (!separable) {
+      return inline_activation(add(key_, "conv2d", {in}, std::move(attrs), with_bias(std::move(weights), channels)));
+    }
+    const Value depth = add(key_ + "/depthwise", "conv2d", {in}, std::move(attrs), weights);
+    const std::int64_t filters = integer("filters", 0);
+    return inline_activation(
+        add(key_, "conv2d", {depth}, {}, with_bias({{"weight", "pointwise_kernel", {filters, channels, 1, 1}}}, filters)));
+  }
+  std::int64_t checked_channels(std::int64_t channels, std::int64_t multiplier) const {
+    if (multiplier < 1 || multiplier > 4096) refuse("has depth_multiplier " + std::to_string(multiplier));
+    return channels * multiplier;
+  }
+  Value batch_norm(const Value& in) {
+    need_last_axis(member(*config_, "axis"), in);
+    std::vector<Weight> weights;
+    if (flag("scale", true)) weights.push_back({"gamma", "gamma", {in.dims.c}});
+    if (flag("center", true)) weights.push_back({"beta", "beta", {in.dims.c}});
+    weights.push_back({"mean", "moving_mean", {in.dims.c}});
+    weights.push_back({"var", "moving_variance", {in.dims.c}});
+    return add(key_, "batch_norm", {in}, {{"eps", number("epsilon", 1e-3)}}, weights);
+  }
+  Value dense(const Value& in) {
+    const std::int64_t units = integer("units", 0);
+    Value out;
+    if (in.flat) {
+      out = add(key_, "dense", {in}, {}, with_bias({{"weight", "kernel", {units, in.dims.c}}}, units));
+    } else {  // on an image Dense acts on every position, like a 1x1 convolution
+      refuse("is a Dense layer on an image of " + to_string(in.dims),
+             "put Flatten or GlobalAveragePooling2D before it, or use a 1x1 Conv2D");
+    }
+    return inline_activation(out);
+  }
+  Value pool(const Value& in, const char* op) {
+    need_image(in);
+    need_channels_last();
+    AttrMap attrs = window("pool_size");
+    const auto kernel = pair("pool_size", 2);
+    attrs["stride"] = member(*config_, "strides") == nullptr ? kernel : pair("strides", 1);
+    return add(key_, op, {in}, std::move(attrs));
+  }
+  Value global_pool(const Value& in) {
+    need_image(in);
+    need_channels_last();
+    Value out = add(key_, "global_avg_pool", {in}, {});
+    out.flat = !flag("keepdims", false);
+    return out;
+  }
+  Value zero_padding(const Value& in) {
+    need_image(in);
+    need_channels_last();
+    const Json* padding = member(*config_, "padding");
+    std::vector<std::int64_t> pads = {1, 1, 1, 1};
+    if (padding != nullptr && padding->is_array()) {
+      const std::string where = place() + ": padding";
+      pads.clear();
+      std::vector<std::array<std::int64_t, 2>> sides;
+      for (const Json& side : padding->as_array(where)) {
+        if (side.is_int()) {
+          sides.push_back({side.as_int(), side.as_int()});
+        } else {
+          const auto& both = side.as_array(where);
+          if (both.size() != 2) refuse("has a padding that is no pair");
+          sides.push_back({both[0].as_int(where), both[1].as_int(where)});
+        }
+      }
+      if (sides.size() != 2) refuse("has a padding that is no pair");
+      pads = {sides[0][0], sides[1][0], sides[0][1], sides[1][1]};
+    } else if (padding != nullptr) {
+      pads.assign(4, padding->as_int(place() + ": padding"));
+    }
+    return add(key_, "pad", {in}, {{"pads", pads}});
+  }
+  Value flatten(const Value& in) {
+    need_channels_last();
+    Value out = add(key_, "flatten", {in}, {{"order", std::string("nhwc")}});
+    out.flat = true;
+    return out;
+  }
+  /// Only what leaves the values where they are: to (1, 1, C), to (C), or everything into one axis.
+  Value reshape(const Value& in) {
+    const std::string where = place() + ": target_shape";
+    std::vector<std::int64_t> target;
+    for (const Json& size : member(*config_, "target_shape") == nullptr
+                                ? Json::Array{}
+                                : member(*config_, "target_shape")->as_array(where)) {
+      target.push_back(size.as_int(where));
+    }
+    const std::int64_t features = in.dims.h * in.dims.w * in.dims.c;
+    if (target.size() == 1 && (target[0] == -1 || target[0] == features)) return flatten(in);
+    if (target.size() == 3 && in.dims.h == 1 && in.dims.w == 1 && target[0] == 1 && target[1] == 1 &&
+        (target[2] == -1 || target[2] == in.dims.c)) {
+      Value out = in;
+      out.flat = false;
+      return out;
+    }
+    if (target.size() == 3 && !in.flat && target[0] == in.dims.h && target[1] == in.dims.w && target[2] == in.dims.c)
+      return in;
+    refuse("reshapes " + to_string(in.dims) + " to something else than a vector or 1 x 1 x C");
+  }
+  Value sum(const std::vector<Value>& inputs) {
+    if (inputs.size() < 2) refuse("adds " + std::to_string(inputs.size()) + " value");
+    Value total = inputs[0];
+    for (std::size_t i = 1; i < inputs.size(); ++i) {
+      total = add(i + 1 == inputs.size() ? key_ : key_ + "/" + std::to_string(i), "add", {total, inputs[i]}, {});
+    }
+    return total;
+  }
+  Value product(const std::vector<Value>& inputs) {
+    if (inputs.size() != 2) refuse("multiplies " + std::to_string(inputs.size()) + " values, 2 are supported");
+    const bool scale_first = inputs[0].dims.h * inputs[0].dims.w < inputs[1].dims.h * inputs[1].dims.w;
+    return add(key_, "mul", {inputs[scale_first ? 1 : 0], inputs[scale_first ? 0 : 1]}, {});
+  }
+  Value relu(const Value& in) {
+    const double slope = number("negative_slope", 0), threshold = number("threshold", 0);
+    const Json* limit = member(*config_, "max_value");
+    if (threshold != 0) refuse("is a ReLU with threshold " + std::to_string(threshold) + ", 0 is supported");
+    if (limit == nullptr) {
+      return slope == 0 ? add(key_, "relu", {in}, {}) : add(key_, "leaky_relu", {in}, {{"alpha", slope}});
+    }
+    if (limit->as_double(place() + ": max_value") != 6 || slope != 0)
+      refuse("is a ReLU with max_value " + limit->dump() + ", none or 6 without a slope is supported");
+    return add(key_, "relu6", {in}, {});
+  }
+  Value leaky_relu(const Value& in) {
+    const double slope = number("alpha", number("negative_slope", 0.3));
+    return add(key_, "leaky_relu", {in}, {{"alpha", slope}});
+  }
+  std::vector<float> per_channel(std::string_view key, double fallback, std::int64_t channels) const {
+    const Json* value = member(*config_, key);
+    std::vector<float> result;
+    const std::function<void(const Json&, int)> collect = [&](const Json& json, int depth) {
+      if (json.is_array() && depth < 8) {
+        for (const Json& item : json.as_array()) collect(item, depth + 1);
+      } else {
+        result.push_back(static_cast<float>(json.as_double(place() + ": " + std::string(key))));
+      }
+    };
+    if (value == nullptr) {
+      result.push_back(static_cast<float>(fallback));
+    } else {
+      collect(*value, 0);
+    }
+    if (result.size() == 1) result.assign(static_cast<std::size_t>(channels), result[0]);
+    if (result.size() != static_cast<std::size_t>(channels)) {
+      refuse(std::string(key) + " has " + std::to_string(result.size()) + " values for " + std::to_string(channels) +
+             " channels");
+    }
+    return result;
+  }
+  /// y = x scale + offset is (x - mean) / sqrt(var) with mean = -offset / scale and var = 1 / scale^2.
+  Value rescaling(const Value& in) {
+    const std::vector<float> scale = per_channel("scale", 1, in.dims.c), offset = per_channel("offset", 0, in.dims.c);
+    std::vector<float> mean(scale.size()), variance(scale.size());
+    for (std::size_t c = 0; c < scale.size(); ++c) {
+      if (!(scale[c] > 0)) refuse("has scale " + std::to_string(scale[c]) + ", a positive one is supported");
+      const double inverse = 1.0 / static_cast<double>(scale[c]);
+      mean[c] = static_cast<float>(-static_cast<double>(offset[c]) * inverse);
+      variance[c] = static_cast<float>(inverse * inverse);
+    }
+    return constant_affine(in, std::move(mean), std::move(variance));
+  }
+  Value normalization(const Value& in) {
+    need_last_axis(member(*config_, "axis"), in);
+    if (flag("invert", false)) refuse("is a Normalization with invert");
+    rescales_ = true;
+    if (member(*config_, "mean") != nullptr) {
+      return constant_affine(in, per_channel("mean", 0, in.dims.c), per_channel("variance", 1, in.dims.c));
+    }
+    return add(key_, "batch_norm", {in}, {{"eps", 0.0}},
+               {{"mean", "mean", {in.dims.c}}, {"var", "variance", {in.dims.c}}});
+  }
+
+  Value translate(const KerasLayer& layer, const std::vector<Value>& inputs) {
+    const std::string& kind = layer.class_name;
+    const bool is_op = layer.module.starts_with("keras.src.ops");
+    if (kind == "Add" || kind == "Sum") return sum(inputs);
+    if (kind == "Multiply") return product(inputs);
+    if (kind == "TFOpLambda" || kind == "TensorFlowOpLayer") {
+      const std::string function = text("function", "");
+      if (function == "__operators__.add" || function == "math.add") return sum(inputs);
+      if (function == "math.multiply" || function == "__operators__.mul") return product(inputs);
+      if (inputs.size() == 1 && (function == "nn.relu" || function == "nn.relu6" || function == "nn.softmax"))
+        return activation(inputs[0], function.substr(3), key_);
+      refuse("calls the TensorFlow function \"" + function + "\", which is not supported");
+    }
+    if (inputs.size() != 1) {
+      refuse("is a " + kind + " of " + std::to_string(inputs.size()) + " values, which is not supported");
+    }
+    const Value& in = inputs[0];
+    if (is_op && (kind == "Relu" || kind == "Relu6" || kind == "Softmax" || kind == "Sigmoid" || kind == "Silu"))
+      return activation(in, keras_snake_case(kind), key_);
+    if (is_training_only(kind)) return in;
+    if (kind == "Conv2D") return conv2d(in);
+    if (kind == "DepthwiseConv2D" || kind == "SeparableConv2D") return depthwise(in, kind == "SeparableConv2D");
+    if (kind == "BatchNormalization" || kind == "BatchNormalizationV1") return batch_norm(in);
+    if (kind == "Dense") return dense(in);
+    if (kind == "MaxPooling2D") return pool(in, "max_pool");
+    if (kind == "AveragePooling2D") return pool(in, "avg_pool");
+    if (kind == "GlobalAveragePooling2D") return global_pool(in);
+    if (kind == "ZeroPadding2D") return zero_padding(in);
+    if (kind == "Flatten") return flatten(in);
+    if (kind == "Reshape") return reshape(in);
+    if (kind == "Activation") return activation(in, activation_name(), key_);
+    if (kind == "ReLU") return relu(in);
+    if (kind == "LeakyReLU") return leaky_relu(in);
+    if (kind == "Softmax") {
+      need_last_axis(member(*config_, "axis"), in);
+      return activation(in, "softmax", key_);
+    }
+    if (kind == "Rescaling") return rescaling(in);
+    if (kind == "Normalization") return normalization(in);
+    if (kind == "Lambda") {
+      refuse("is a Lambda layer: it holds a program, and none is run",
+             "rewrite it with Keras layers (Rescaling, Activation ...) and save the model again");
+    }
+    refuse("is of the class " + kind + ", which is not supported");
+  }
+
+  // ---- Models.
+
+  Value input_layer(const KerasModel& model) {
+    const KerasLayer& layer = model.layers[model.input.layer];
+    name_ = layer.name;
+    config_ = &layer.config;
+    const Json* shape = member(*config_, "batch_shape");
+    if (shape == nullptr) shape = member(*config_, "batch_input_shape");
+    if (shape == nullptr) refuse("does not say its shape", "save the model with a fixed number of channels");
+    const std::string where = place() + ": shape";
+    const auto& sizes = shape->as_array(where);
+    if (sizes.size() != 4) {
+      refuse("is an input of " + std::to_string(sizes.size()) + " axes, images have 4 (batch, height, width, channels)");
+    }
+    const auto size = [&](std::size_t i) { return sizes[i].is_null() ? 224 : sizes[i].as_int(where); };
+    if (sizes[3].is_null()) refuse("does not say its number of channels");
+    if (sizes[1].is_null() || sizes[2].is_null())
+      graph_.recipe.note = "the model takes any input size: 224 assumed where it says none, --input-size changes it";
+    return add(key_of("", layer.name), "input", {},
+               {{"channels", size(3)}, {"height", size(1)}, {"width", size(2)}});
+  }
+  static std::string key_of(const std::string& prefix, const std::string& name) {
+    return prefix.empty() ? name : prefix + '/' + name;
+  }
+
+  /// Nested at most 8 deep (parse_keras_model).
+  Value model(const KerasModel& model, const Value& input, const std::string& prefix) {
+    std::map<std::pair<std::size_t, std::size_t>, Value> values;
+    for (const KerasValue& call : model.order) {
+      const KerasLayer& layer = model.layers[call.layer];
+      Value& out = values[{call.layer, call.call}];
+      if (call.layer == model.input.layer) {
+        out = input;
+        continue;
+      }
+      std::vector<Value> inputs;
+      for (const KerasValue& value : layer.calls[call.call]) inputs.push_back(values.at({value.layer, value.call}));
+      const std::string key = key_of(prefix, layer.name);
+      name_ = key_ = key;
+      config_ = &layer.config;
+      // The first calls of a shared model describe the layer where it was made, outside this model.
+      if (inputs.empty()) refuse("is a second input or a constant, which is not supported");
+      out = layer.model ? this->model(*layer.model, inputs.at(0), key) : translate(layer, inputs);
+      if (layer.model && inputs.size() != 1) refuse("is a model of " + std::to_string(inputs.size()) + " inputs");
+    }
+    return values.at({model.output.layer, model.output.call});
+  }
+
+  void choose_preset(const KerasModel& model) {
+    Recipe& recipe = graph_.recipe;
+    const auto has = [&](std::string_view name) {
+      return std::any_of(model.layers.begin(), model.layers.end(), [&](const auto& l) { return l.name == name; });
+    };
+    const LayerSpec& input = recipe.layers.front();
+    if (!rescales_ && has("conv1_conv") && has("pool1_pad") && has("conv2_block1_1_conv")) {
+      recipe.preset = has("conv2_block1_preact_bn") ? "keras-tf" : "keras-caffe";
+      return;
+    }
+    const std::int64_t channels = std::get<std::int64_t>(input.attrs.at("channels"));
+    if (channels != 1 && channels != 3) return;
+    Json preprocess = Json::object();
+    preprocess.set("name", rescales_ ? "raw255" : "raw01")
+        .set("color", channels == 1 ? "gray" : "rgb")
+        .set("resize", "exact")
+        .set("size", Json::Array{std::get<std::int64_t>(input.attrs.at("height")),
+                                 std::get<std::int64_t>(input.attrs.at("width"))})
+        .set("filter", "bilinear")
+        .set("crop", Json())
+        .set("scale", rescales_ ? 1.0 : 1.0 / 255.0)
+        .set("mean", Json::array())
+        .set("std", Json::array());
+    recipe.preprocess_json = preprocess.dump();
+  }
+
+  const int keras_major_;
+  const std::string where_;
+  std::string name_;               ///< of the layer at hand, with its models' names
+  std::string key_;                ///< the same, as the name of its last layer of ours
+  const Json* config_ = nullptr;   ///< of the layer at hand
+  std::set<std::string> names_;    ///< taken
+  bool rescales_ = false;
+  std::int64_t parameters_ = 0;
+  KerasGraph graph_;
+};
+
+}  // namespace
+
+KerasGraph keras_graph(const KerasModel& model, int keras_major, const std::string& where) {
+  return Translator(keras_major, where).run(model);
+}
+
+}  // namespace resnet::convert

@@ -1,0 +1,282 @@
+#include "convert/importers/keras_model.hpp"
+
+#include <cctype>
+#include <functional>
+#include <map>
+#include <queue>
+#include <set>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace resnet::convert {
+namespace {
+
+constexpr int max_nesting = 8;
+constexpr std::size_t max_calls = 20'000;
+
+[[noreturn]] void reject(const std::string& where, const std::string& message, std::string next = {}) {
+  fail(ErrorCode::import_failed, message, where, std::move(next));
+}
+
+/// Where a call gets an input from, before names are resolved.
+struct Source {
+  std::string layer;
+  std::int64_t call = 0;
+};
+
+/// ["conv1", 0, 0] or ["conv1", 0, 0, {...}]
+Source parse_source(const Json& json, const std::string& where) {
+  const auto& parts = json.as_array(where);
+  if (parts.size() < 3) reject(where, "an input is not [layer, call, output]", "save the model again");
+  const Source source{parts[0].as_string(where), parts[1].as_int(where)};
+  if (parts[2].as_int(where) != 0) {
+    reject(where, "takes output " + std::to_string(parts[2].as_int()) + " of " + source.layer,
+           "layers with several outputs are not run; convert the classifier alone");
+  }
+  return source;
+}
+
+bool is_source(const Json& json) {
+  return json.is_array() && json.as_array().size() >= 3 && json.as_array()[0].is_string() &&
+         json.as_array()[1].is_int() && json.as_array()[2].is_int();
+}
+
+/// Tensors among the arguments of a Keras 3 call, lists of them included.
+void collect_keras3(const Json& json, std::vector<Source>& out, const std::string& where) {
+  if (json.is_array()) {
+    for (const Json& item : json.as_array()) {
+      if (item.is_object() && item.find("class_name") != nullptr) collect_keras3(item, out, where);
+    }
+    return;
+  }
+  const Json* kind = json.find("class_name");
+  if (kind == nullptr || !kind->is_string() || kind->as_string() != "__keras_tensor__") return;
+  out.push_back(parse_source(json.at("config", where).at("keras_history", where), where));
+}
+
+/// Keras 2 puts what an operator such as x + y takes besides its first input into the last element's arguments.
+void collect_keras2(const Json& json, std::vector<Source>& out, const std::string& where) {
+  if (is_source(json)) {
+    out.push_back(parse_source(json, where));
+    const auto& parts = json.as_array();
+    if (parts.size() < 4 || !parts[3].is_object()) return;
+    for (const auto& [key, value] : parts[3].as_object()) {
+      if (is_source(value)) out.push_back(parse_source(value, where + ": " + key));
+    }
+    return;
+  }
+  for (const Json& item : json.as_array(where)) {
+    if (!is_source(item)) reject(where, "an input is not [layer, call, output]", "save the model again");
+    collect_keras2(item, out, where);
+  }
+}
+
+std::vector<std::vector<Source>> parse_calls(const Json& nodes, const std::string& where) {
+  std::vector<std::vector<Source>> calls;
+  for (const Json& node : nodes.as_array(where)) {
+    std::vector<Source> inputs;
+    if (node.is_object()) {
+      if (const Json* arguments = node.find("args")) {
+        for (const Json& argument : arguments->as_array(where)) collect_keras3(argument, inputs, where);
+      }
+      if (const Json* arguments = node.find("kwargs"); arguments != nullptr && arguments->is_object()) {
+        for (const auto& [key, value] : arguments->as_object()) collect_keras3(value, inputs, where);
+      }
+    } else {
+      collect_keras2(node, inputs, where);
+    }
+    calls.push_back(std::move(inputs));
+  }
+  return calls;
+}
+
+/// The only entry of input_layers or output_layers: [["name", 0, 0]], or ["name", 0, 0] in Keras 3.
+Source single_end(const Json& json, const std::string& what, const std::string& where) {
+  if (is_source(json)) return parse_source(json, where);
+  const auto& list = json.as_array(where);
+  if (list.size() != 1 || !is_source(list[0])) {
+    std::string names;
+    for (const Json& item : list) {
+      if (is_source(item)) names += (names.empty() ? "" : ", ") + item.as_array()[0].as_string();
+    }
+    reject(where, "has " + std::to_string(list.size()) + ' ' + what + "s (" + names + "), one is run",
+           "build a keras.Model with one " + what + " from it, and save that");
+  }
+  return parse_source(list[0], where);
+}
+
+class Parser {
+ public:
+  KerasModel model(const Json& json, const std::string& where, int depth) {
+    if (depth > max_nesting) fail(ErrorCode::limit_exceeded, "models are nested more than 8 deep", where);
+    KerasModel result;
+    result.class_name = json.at("class_name", where).as_string(where);
+    const Json* config = json.find("config");
+    // Keras 1 and early 2 wrote a Sequential model's layers as the config itself.
+    const Json* layers = config == nullptr ? nullptr : config->is_array() ? config : config->find("layers");
+    if (layers == nullptr) {
+      reject(where, "the configuration of \"" + result.class_name + "\" lists no layers: it is a subclassed model",
+             "name a recipe with --arch (docs/models.md has keras-subclassed-resnet50), or save the functional model "
+             "inside it");
+    }
+    if (const Json* name = config->find("name"); name != nullptr && name->is_string()) result.name = name->as_string();
+    std::vector<std::vector<std::vector<Source>>> sources;
+    for (const Json& item : layers->as_array(where)) sources.push_back(layer(item, result, where, depth));
+    if (result.class_name == "Sequential") {
+      connect_in_order(*config, result, where);
+    } else {
+      connect(*config, result, sources, where);
+    }
+    return result;
+  }
+
+ private:
+  std::vector<std::vector<Source>> layer(const Json& json, KerasModel& model, const std::string& where, int depth) {
+    KerasLayer layer;
+    layer.class_name = json.at("class_name", where).as_string(where);
+    layer.config = json.at("config", where);
+    const Json* name = json.find("name");
+    if (name == nullptr || !name->is_string()) name = layer.config.find("name");
+    layer.name = name != nullptr && name->is_string()
+                     ? name->as_string()
+                     : keras_snake_case(layer.class_name) + '_' + std::to_string(model.layers.size());
+    const std::string place = where + ": layer \"" + layer.name + '"';
+    if (const Json* module = json.find("module"); module != nullptr && module->is_string())
+      layer.module = module->as_string();
+    const bool nested = layer.class_name == "Functional" || layer.class_name == "Sequential" ||
+                        layer.class_name == "Model" || layer.config.find("layers") != nullptr;
+    if (nested) layer.model = std::make_unique<KerasModel>(this->model(json, place, depth + 1));
+    std::vector<std::vector<Source>> calls;
+    if (const Json* nodes = json.find("inbound_nodes")) calls = parse_calls(*nodes, place);
+    for (const auto& call : calls) calls_ += 1 + call.size();
+    if (++calls_ > max_calls) fail(ErrorCode::limit_exceeded, "has more than 20000 calls", where);
+    model.layers.push_back(std::move(layer));
+    return calls;
+  }
+
+  static void add_input_layer(const Json& config, KerasModel& model, const std::string& where) {
+    if (!model.layers.empty() && model.layers.front().class_name == "InputLayer") return;
+    const Json* shape = nullptr;
+    for (const char* key : {"batch_input_shape", "batch_shape"}) {
+      if (shape == nullptr && !model.layers.empty()) shape = model.layers.front().config.find(key);
+    }
+    if (shape == nullptr) shape = config.find("build_input_shape");
+    if (shape == nullptr && !model.layers.empty() && model.layers.front().model != nullptr) {
+      const KerasModel& inner = *model.layers.front().model;
+      const Json& inner_config = inner.layers[inner.input.layer].config;
+      shape = inner_config.find("batch_shape");
+      if (shape == nullptr) shape = inner_config.find("batch_input_shape");
+    }
+    if (shape == nullptr)
+      reject(where, "the Sequential model does not say its input shape", "call model.build(shape) and save it again");
+    KerasLayer input;
+    input.class_name = "InputLayer";
+    input.name = "input";
+    input.config = Json::object();
+    input.config.set("batch_shape", *shape);
+    model.layers.insert(model.layers.begin(), std::move(input));
+  }
+
+  static void connect_in_order(const Json& config, KerasModel& model, const std::string& where) {
+    add_input_layer(config, model, where);
+    for (std::size_t i = 0; i < model.layers.size(); ++i) {
+      model.layers[i].calls = {i == 0 ? std::vector<KerasValue>{} : std::vector<KerasValue>{{i - 1, 0}}};
+      model.order.push_back({i, 0});
+    }
+    model.input = {0, 0};
+    model.output = {model.layers.size() - 1, 0};
+  }
+
+  static void connect(const Json& config, KerasModel& model,
+                      const std::vector<std::vector<std::vector<Source>>>& sources, const std::string& where) {
+    std::map<std::string, std::size_t, std::less<>> by_name;
+    for (std::size_t i = 0; i < model.layers.size(); ++i) {
+      if (!by_name.emplace(model.layers[i].name, i).second)
+        reject(where, "two layers are named \"" + model.layers[i].name + '"');
+    }
+    const auto resolve = [&](const Source& source, const std::string& user) {
+      const auto found = by_name.find(source.layer);
+      const std::size_t calls = found == by_name.end() ? 0 : sources[found->second].size();
+      // An input layer may have no node of its own.
+      const bool is_input = found != by_name.end() && model.layers[found->second].class_name == "InputLayer";
+      if (source.call < 0 || static_cast<std::size_t>(source.call) >= std::max<std::size_t>(calls, is_input ? 1 : 0)) {
+        reject(where + ": " + user, "takes call " + std::to_string(source.call) + " of layer \"" + source.layer +
+                                        "\", which does not exist");
+      }
+      return KerasValue{found->second, static_cast<std::size_t>(source.call)};
+    };
+    for (std::size_t i = 0; i < model.layers.size(); ++i) {
+      KerasLayer& layer = model.layers[i];
+      for (const auto& call : sources[i]) {
+        layer.calls.emplace_back();
+        for (const Source& source : call)
+          layer.calls.back().push_back(resolve(source, "layer \"" + layer.name + '"'));
+      }
+      if (layer.class_name == "InputLayer" && layer.calls.empty()) layer.calls.emplace_back();
+    }
+    model.input = resolve(single_end(config.at("input_layers", where), "input", where), "input_layers");
+    model.output = resolve(single_end(config.at("output_layers", where), "output", where), "output_layers");
+    sort(model, where);
+  }
+
+  /// Kahn's algorithm; among the calls that are ready, the configuration's order counts.
+  static void sort(KerasModel& model, const std::string& where) {
+    using Call = std::pair<std::size_t, std::size_t>;
+    std::map<Call, std::size_t> waiting;
+    std::map<Call, std::vector<Call>> users;
+    std::priority_queue<Call, std::vector<Call>, std::greater<>> ready;
+    std::size_t calls = 0;
+    for (std::size_t i = 0; i < model.layers.size(); ++i) {
+      for (std::size_t call = 0; call < model.layers[i].calls.size(); ++call, ++calls) {
+        const auto& inputs = model.layers[i].calls[call];
+        waiting[{i, call}] = inputs.size();
+        for (const KerasValue& value : inputs) users[{value.layer, value.call}].push_back({i, call});
+        if (inputs.empty()) ready.push({i, call});
+      }
+    }
+    while (!ready.empty()) {
+      const Call call = ready.top();
+      ready.pop();
+      model.order.push_back({call.first, call.second});
+      for (const Call& user : users[call]) {
+        if (--waiting[user] == 0) ready.push(user);
+      }
+    }
+    if (model.order.size() == calls) return;
+    for (const auto& [call, inputs] : waiting) {
+      if (inputs > 0) reject(where + ": layer \"" + model.layers[call.first].name + '"', "is part of a cycle");
+    }
+  }
+
+  std::size_t calls_ = 0;
+};
+
+}  // namespace
+
+std::string keras_snake_case(std::string_view class_name) {
+  // Two passes, as Keras does it: a capital that starts a word, then one that follows a small letter.
+  std::string words;
+  for (std::size_t i = 0; i < class_name.size(); ++i) {
+    const auto upper = [&](std::size_t k) {
+      return k < class_name.size() && std::isupper(static_cast<unsigned char>(class_name[k])) != 0;
+    };
+    const auto lower = [&](std::size_t k) {
+      return k < class_name.size() && std::islower(static_cast<unsigned char>(class_name[k])) != 0;
+    };
+    if (i > 0 && upper(i) && (lower(i + 1) || lower(i - 1))) words += '_';
+    words += static_cast<char>(std::tolower(static_cast<unsigned char>(class_name[i])));
+  }
+  return words;
+}
+
+bool is_keras_json(std::string_view text) {
+  const std::size_t key = text.find("\"class_name\"");
+  return key != text.npos && key < text.find("\"op\"");
+}
+
+KerasModel parse_keras_model(std::string_view json, const std::string& where) {
+  return Parser().model(parse_json(json, where), where, 0);
+}
+
+}  // namespace resnet::convert

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+
+namespace resnet::convert {
+
+struct KerasModel;
+
+/// A value inside a Keras model: what call number `call` of layer number `layer` returns.
+struct KerasValue {
+  std::size_t layer = 0, call = 0;
+};
+
+/// A layer of a Keras model as its configuration describes it.
+struct KerasLayer {
+  std::string class_name;  ///< "Conv2D"
+  std::string name;        ///< unique within its model
+  std::string module;      ///< "keras.layers", "keras.src.ops.numpy", or empty in old files
+  Json config;
+  std::vector<std::vector<KerasValue>> calls;  ///< per call its inputs; a shared layer has several
+  std::unique_ptr<KerasModel> model;           ///< of a nested model, else null
+};
+
+/// A Functional or Sequential model. Layers are in the configuration's order, which is the order in which weight files
+/// count them.
+struct KerasModel {
+  std::string class_name, name;
+  std::vector<KerasLayer> layers;
+  /// Every call of every layer, inputs first.
+  std::vector<KerasValue> order;
+  KerasValue input, output;
+};
+
+/// Whether a JSON text looks like what Keras' to_json() writes rather than like a recipe.
+bool is_keras_json(std::string_view text);
+
+/// Parses what `to_json()` or config.json holds, Keras 2 or 3. Bounded: 20,000 calls, models nested 8 deep.
+/// @throws Error import_failed, bad_header naming `where` and the layer: a subclassed model, several inputs or outputs,
+/// a cycle, a reference to a missing layer
+KerasModel parse_keras_model(std::string_view json, const std::string& where);
+
+/// "Conv2D" -> "conv2d", "BatchNormalization" -> "batch_normalization": how weight files name a class.
+std::string keras_snake_case(std::string_view class_name);
+
+}  // namespace resnet::convert
