@@ -2,7 +2,6 @@
 // this is also a search for memory errors.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "fuzz/pickle_fuzz.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"
+#include "tools/convert/mutate.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -22,30 +22,6 @@ std::string pickle_of(const std::string& name) {
   const std::string file = read_text(folder + name + ".pth");
   const std::size_t begin = file.find("\x80\x02");
   return file.substr(begin, file.find("PK", begin) - begin);
-}
-
-void mutate(std::string& bytes, std::mt19937& random) {
-  const auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random); };
-  const std::size_t changes = 1 + below(4);
-  for (std::size_t i = 0; i < changes && !bytes.empty(); ++i) {
-    const std::size_t at = below(bytes.size());
-    switch (below(5)) {
-      case 0:
-        bytes[at] = static_cast<char>(below(256));
-        break;
-      case 1:
-        bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
-        break;
-      case 2:
-        bytes.erase(at, 1 + below(8));
-        break;
-      case 3:
-        bytes.insert(at, bytes.substr(below(bytes.size()), 1 + below(16)));
-        break;
-      default:  // an extreme number
-        for (std::size_t j = at; j < std::min(at + 4, bytes.size()); ++j) bytes[j] = static_cast<char>(below(2) * 255);
-    }
-  }
 }
 
 /// Runs `target` on damaged copies and counts how many were still accepted.

@@ -73,7 +73,8 @@ TEST(TorchZip, SaysTorchScriptOfCompressedCodeToo) {
 }
 
 TEST(TorchZip, RefusesOtherZipFilesByWhatTheyAre) {
-  EXPECT_TRUE(mentions(refusal(ZipBytes().add("config.json", "{}").add("model.weights.h5", "x").bytes()), "Keras"));
+  EXPECT_TRUE(mentions(
+      refusal(ZipBytes().add("assets/a", "x").add("config.json", "{}").add("model.weights.h5", "x").bytes()), "Keras"));
   EXPECT_TRUE(mentions(refusal(ZipBytes().add("word/document.xml", "x").bytes()), "without data.pkl"));
   EXPECT_TRUE(mentions(refusal(ZipBytes().add("a/data.pkl", one_tensor).add("b/data.pkl", one_tensor).bytes()),
                        "two entries data.pkl"));

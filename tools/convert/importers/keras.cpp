@@ -91,8 +91,8 @@ Imported read_hdf5(const SourceFile& source, std::unique_ptr<const SourceFile> u
     fail(ErrorCode::import_failed, "is an HDF5 file without the weights of a Keras model", source.name(),
          "save it with model.save(\"model.h5\") or model.save_weights(\"model.weights.h5\")");
   }
-  result.keras_major = major_of(file.text("", "keras_version") ? file.text("", "keras_version")
-                                                               : file.text(root, "keras_version"));
+  result.keras_major =
+      major_of(file.text("", "keras_version") ? file.text("", "keras_version") : file.text(root, "keras_version"));
   return result;
 }
 
@@ -129,7 +129,7 @@ void name_without_architecture(Imported& weights) {
 }
 
 bool fits_recipe(const Recipe& recipe, const Imported& weights) {
-  return fits_counted_layout(keras_node(recipe), weights.tensors);
+  return fits_keras_layers(keras_node(recipe), weights.tensors);
 }
 
 const Importer keras_h5_importer = {"Keras HDF5", sniff, read_h5};

@@ -13,7 +13,7 @@ void use_keras_model(std::string_view json, const std::string& where, Imported& 
 void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& where);
 /// Names as far as no architecture is needed.
 void name_without_architecture(Imported& weights);
-/// Whether a recipe's layers are those that the file counts.
+/// Whether the file has all weights of a recipe.
 bool fits_recipe(const Recipe& recipe, const Imported& weights);
 
 }  // namespace resnet::convert

@@ -27,9 +27,8 @@ const Json* member(const Json& config, std::string_view key) {
 
 /// The layers that act on nothing at inference.
 bool is_training_only(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> names = {"Dropout",        "SpatialDropout2D", "GaussianNoise",
-                                                            "AlphaDropout",   "GaussianDropout",
-                                                            "ActivityRegularization"};
+  static constexpr std::array<std::string_view, 6> names = {
+      "Dropout", "SpatialDropout2D", "GaussianNoise", "AlphaDropout", "GaussianDropout", "ActivityRegularization"};
   return name.starts_with("Random") || std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -182,7 +181,8 @@ class Translator {
 
   Value activation(const Value& in, const std::string& kind, const std::string& name) {
     if (kind == "linear") return in;
-    if (kind == "relu" || kind == "relu6" || kind == "sigmoid" || kind == "softmax") return add(name, kind.c_str(), {in}, {});
+    if (kind == "relu" || kind == "relu6" || kind == "sigmoid" || kind == "softmax")
+      return add(name, kind.c_str(), {in}, {});
     if (kind == "silu" || kind == "swish") return add(name, "silu", {in}, {});
     if (kind == "leaky_relu") return add(name, "leaky_relu", {in}, {{"alpha", 0.2}});
     if (kind == "hard_sigmoid") {
@@ -249,8 +249,8 @@ class Translator {
     }
     const Value depth = add(key_ + "/depthwise", "conv2d", {in}, std::move(attrs), weights);
     const std::int64_t filters = integer("filters", 0);
-    return inline_activation(
-        add(key_, "conv2d", {depth}, {}, with_bias({{"weight", "pointwise_kernel", {filters, channels, 1, 1}}}, filters)));
+    return inline_activation(add(key_, "conv2d", {depth}, {},
+                                 with_bias({{"weight", "pointwise_kernel", {filters, channels, 1, 1}}}, filters)));
   }
   std::int64_t checked_channels(std::int64_t channels, std::int64_t multiplier) const {
     if (multiplier < 1 || multiplier > 4096) refuse("has depth_multiplier " + std::to_string(multiplier));
@@ -474,14 +474,14 @@ class Translator {
     const std::string where = place() + ": shape";
     const auto& sizes = shape->as_array(where);
     if (sizes.size() != 4) {
-      refuse("is an input of " + std::to_string(sizes.size()) + " axes, images have 4 (batch, height, width, channels)");
+      refuse("is an input of " + std::to_string(sizes.size()) +
+             " axes, images have 4 (batch, height, width, channels)");
     }
     const auto size = [&](std::size_t i) { return sizes[i].is_null() ? 224 : sizes[i].as_int(where); };
     if (sizes[3].is_null()) refuse("does not say its number of channels");
     if (sizes[1].is_null() || sizes[2].is_null())
       graph_.recipe.note = "the model takes any input size: 224 assumed where it says none, --input-size changes it";
-    return add(key_of("", layer.name), "input", {},
-               {{"channels", size(3)}, {"height", size(1)}, {"width", size(2)}});
+    return add(key_of("", layer.name), "input", {}, {{"channels", size(3)}, {"height", size(1)}, {"width", size(2)}});
   }
   static std::string key_of(const std::string& prefix, const std::string& name) {
     return prefix.empty() ? name : prefix + '/' + name;
@@ -538,10 +538,10 @@ class Translator {
 
   const int keras_major_;
   const std::string where_;
-  std::string name_;               ///< of the layer at hand, with its models' names
-  std::string key_;                ///< the same, as the name of its last layer of ours
-  const Json* config_ = nullptr;   ///< of the layer at hand
-  std::set<std::string> names_;    ///< taken
+  std::string name_;              ///< of the layer at hand, with its models' names
+  std::string key_;               ///< the same, as the name of its last layer of ours
+  const Json* config_ = nullptr;  ///< of the layer at hand
+  std::set<std::string> names_;   ///< taken
   bool rescales_ = false;
   std::int64_t parameters_ = 0;
   KerasGraph graph_;

@@ -23,13 +23,14 @@ constexpr std::size_t max_calls = 20'000;
 struct Source {
   std::string layer;
   std::int64_t call = 0;
+  bool keras3 = false;  ///< from a tensor's history, not from a plain list
 };
 
 /// ["conv1", 0, 0] or ["conv1", 0, 0, {...}]
 Source parse_source(const Json& json, const std::string& where) {
   const auto& parts = json.as_array(where);
   if (parts.size() < 3) reject(where, "an input is not [layer, call, output]", "save the model again");
-  const Source source{parts[0].as_string(where), parts[1].as_int(where)};
+  Source source{parts[0].as_string(where), parts[1].as_int(where)};
   if (parts[2].as_int(where) != 0) {
     reject(where, "takes output " + std::to_string(parts[2].as_int()) + " of " + source.layer,
            "layers with several outputs are not run; convert the classifier alone");
@@ -53,6 +54,7 @@ void collect_keras3(const Json& json, std::vector<Source>& out, const std::strin
   const Json* kind = json.find("class_name");
   if (kind == nullptr || !kind->is_string() || kind->as_string() != "__keras_tensor__") return;
   out.push_back(parse_source(json.at("config", where).at("keras_history", where), where));
+  out.back().keras3 = true;
 }
 
 /// Keras 2 puts what an operator such as x + y takes besides its first input into the last element's arguments.
@@ -195,8 +197,11 @@ class Parser {
       if (!by_name.emplace(model.layers[i].name, i).second)
         reject(where, "two layers are named \"" + model.layers[i].name + '"');
     }
-    const auto resolve = [&](const Source& source, const std::string& user) {
+    const auto resolve = [&](Source source, const std::string& user) {
       const auto found = by_name.find(source.layer);
+      // Keras 2 counts the calls of a nested model from 1: number 0 is the one inside it.
+      if (found != by_name.end() && model.layers[found->second].model && !source.keras3 && source.call > 0)
+        --source.call;
       const std::size_t calls = found == by_name.end() ? 0 : sources[found->second].size();
       // An input layer may have no node of its own.
       const bool is_input = found != by_name.end() && model.layers[found->second].class_name == "InputLayer";
@@ -210,8 +215,7 @@ class Parser {
       KerasLayer& layer = model.layers[i];
       for (const auto& call : sources[i]) {
         layer.calls.emplace_back();
-        for (const Source& source : call)
-          layer.calls.back().push_back(resolve(source, "layer \"" + layer.name + '"'));
+        for (const Source& source : call) layer.calls.back().push_back(resolve(source, "layer \"" + layer.name + '"'));
       }
       if (layer.class_name == "InputLayer" && layer.calls.empty()) layer.calls.emplace_back();
     }

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/check.hpp"
@@ -248,6 +249,27 @@ const KerasNode* find_layer(const std::multimap<std::string, const KerasNode*, s
   }
 }
 
+/// "conv1/conv1" of the tensor "conv1/conv1/kernel".
+std::string path_of(const SourceTensor& tensor) {
+  const std::size_t slash = tensor.name.rfind('/');
+  return slash == std::string::npos ? std::string() : tensor.name.substr(0, slash);
+}
+
+/// A layer without a name of its own is called by its class and a number that depends on what the process had made
+/// before: "dense" may be "dense_3". The only one of its class that is left over is it.
+void match_by_class(const KerasNode& layer, std::map<std::string, const KerasNode*>& layer_of) {
+  if (!number_of(layer.name, layer.snake)) return;
+  const KerasNode** match = nullptr;
+  for (auto& [path, taken] : layer_of) {
+    const std::size_t slash = path.rfind('/');
+    const std::string_view own = std::string_view(path).substr(slash == std::string::npos ? 0 : slash + 1);
+    if (taken != nullptr || !number_of(own, layer.snake)) continue;
+    if (match != nullptr) return;
+    match = &taken;
+  }
+  if (match != nullptr) *match = &layer;
+}
+
 }  // namespace
 
 bool KerasNode::has_weights() const {
@@ -262,7 +284,8 @@ KerasNode keras_node(const Recipe& recipe) {
   node.name = recipe.name;
   for (const LayerSpec& layer : recipe.layers) {
     KerasNode leaf;
-    for (const WeightSpec& spec : find_op(layer.op) == nullptr ? std::span<const WeightSpec>() : find_op(layer.op)->weights) {
+    for (const WeightSpec& spec :
+         find_op(layer.op) == nullptr ? std::span<const WeightSpec>() : find_op(layer.op)->weights) {
       const auto weight = layer.weights.find(spec.role);
       if (weight == layer.weights.end()) continue;
       const std::size_t slash = weight->second.rfind('/');
@@ -272,7 +295,7 @@ KerasNode keras_node(const Recipe& recipe) {
     }
     if (leaf.roles.empty()) continue;
     leaf.name = leaf.key.substr(leaf.key.rfind('/') + 1);
-    leaf.snake = layer.op == "batch_norm"                     ? "batch_normalization"
+    leaf.snake = layer.op == "batch_norm"                   ? "batch_normalization"
                  : leaf.roles.front() == "depthwise_kernel" ? "depthwise_conv2d"
                                                             : layer.op;
     node.children.push_back(std::move(leaf));
@@ -297,25 +320,46 @@ void name_keras_tensors(const KerasNode& model, std::vector<SourceTensor>& tenso
   }
   std::multimap<std::string, const KerasNode*, std::less<>> by_name;
   collect(model, by_name);
+  std::map<std::string, const KerasNode*> layer_of;  // path of a layer in the file -> layer
+  std::set<const KerasNode*> found;
+  for (const SourceTensor& tensor : tensors) {
+    const auto [entry, added] = layer_of.emplace(path_of(tensor), nullptr);
+    if (added) entry->second = find_layer(by_name, entry->first);
+    if (entry->second != nullptr) found.insert(entry->second);
+  }
+  for (const auto& [name, layer] : by_name) {
+    if (!found.contains(layer)) match_by_class(*layer, layer_of);
+  }
   for (SourceTensor& tensor : tensors) {
-    const std::size_t slash = tensor.name.rfind('/');
-    if (slash == std::string::npos) continue;
-    const KerasNode* layer = find_layer(by_name, std::string_view(tensor.name).substr(0, slash));
+    const std::string path = path_of(tensor);
+    const KerasNode* layer = layer_of.at(path);
     if (layer == nullptr) continue;
-    std::string role = tensor.name.substr(slash + 1);
+    std::string role = tensor.name.substr(path.empty() ? 0 : path.size() + 1);
     if (role == "kernel" && layer->roles.front() == "depthwise_kernel") role = "depthwise_kernel";
     present(tensor, layer->key, role);
   }
 }
 
-bool fits_counted_layout(const KerasNode& model, const std::vector<SourceTensor>& tensors) {
-  std::vector<SourceTensor> copy = tensors;
+bool fits_keras_layers(const KerasNode& model, std::vector<SourceTensor> tensors) {
+  if (!model.has_weights()) return false;
+  std::vector<std::string> notes;
   try {
-    CountedLayout(copy).assign(model, "");
-    return true;
+    name_keras_tensors(model, tensors, notes, "");
   } catch (const Error&) {
     return false;
   }
+  std::set<std::string_view> names;
+  for (const SourceTensor& tensor : tensors) names.insert(tensor.name);
+  std::vector<const KerasNode*> open = {&model};
+  while (!open.empty()) {
+    const KerasNode& node = *open.back();
+    open.pop_back();
+    for (const KerasNode& child : node.children) open.push_back(&child);
+    for (const std::string& role : node.roles) {
+      if (!names.contains(node.key + '/' + role)) return false;
+    }
+  }
+  return true;
 }
 
 void name_keras_tensors(std::vector<SourceTensor>& tensors, std::vector<std::string>& notes) {

@@ -28,16 +28,16 @@ KerasNode keras_node(const Recipe& recipe);
 bool is_counted_layout(const std::vector<SourceTensor>& tensors);
 
 /// Renames tensors to "<key>/<role>" and turns kernels into views in our order: (height, width, in, out) becomes
-/// (out, in, height, width), (in, out) becomes (out, in). Understands the older HDF5 layout (group per layer, names) and
-/// the counted one in its variants: "layers/conv2d_1/vars/0", below an attribute of a subclassed model, and
+/// (out, in, height, width), (in, out) becomes (out, in). Understands the older HDF5 layout (group per layer, names)
+/// and the counted one in its variants: "layers/conv2d_1/vars/0", below an attribute of a subclassed model, and
 /// "_layer_checkpoint_dependencies", where Keras 2.12 and 2.13 count twice. What belongs to no layer keeps its name;
 /// state of optimizers, metrics and random generators is removed and noted.
 /// @throws Error import_failed naming the class whose number of layers differs
 void name_keras_tensors(const KerasNode& model, std::vector<SourceTensor>& tensors, std::vector<std::string>& notes,
                         const std::string& where);
 
-/// True when a file of the counted layout has the same numbers of layers per class.
-bool fits_counted_layout(const KerasNode& model, const std::vector<SourceTensor>& tensors);
+/// True when every weight of the architecture is among the tensors.
+bool fits_keras_layers(const KerasNode& model, std::vector<SourceTensor> tensors);
 
 /// The older layout without an architecture: "<layer>/<role>" from the last two parts of each name.
 void name_keras_tensors(std::vector<SourceTensor>& tensors, std::vector<std::string>& notes);

@@ -1,0 +1,151 @@
+"""Makes hostile/: Keras files that must be refused, each for the reason in expected.txt.
+
+pip install tensorflow==2.21.0 keras==3.15.1 h5py==3.14.0, then: python tests/golden/keras/make_hostile.py
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import h5py  # noqa: E402
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+L = keras.layers
+OUT = Path(__file__).parent / "hostile"
+shutil.rmtree(OUT, ignore_errors=True)
+OUT.mkdir()
+expected = {}
+
+
+def network(layers, outputs=1, channels=3):
+    inputs = keras.Input((8, 8, channels))
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    x = L.GlobalAveragePooling2D(name="pool")(x)
+    heads = [L.Dense(2, name=f"head{i}")(x) for i in range(outputs)]
+    return keras.Model(inputs, heads[0] if outputs == 1 else heads)
+
+
+def plain():
+    return network([L.Conv2D(2, 3, name="conv"), L.BatchNormalization(name="norm")])
+
+
+def save(name, model, reason):
+    model.save(OUT / name)
+    expected[name] = reason
+
+
+def change(name, reason, edit):
+    """The plain model with a change that Keras itself would not write."""
+    path = OUT / name
+    plain().save(path)
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    expected[name] = reason
+
+
+def change_config(name, reason, edit):
+    def apply(file):
+        config = json.loads(file.attrs["model_config"])
+        edit(config["config"]["layers"], config["config"])
+        file.attrs["model_config"] = json.dumps(config)
+    change(name, reason, apply)
+
+
+KERNEL, CONV = "model_weights/conv/conv/kernel", "model_weights/conv/conv"
+VARIANCE = "model_weights/norm/norm/moving_variance"
+
+
+def replace(file, path, **how):
+    shape = file[path].shape
+    del file[path]
+    return file.create_dataset(path, shape, **how)
+
+
+def external_link(file):
+    del file[KERNEL]
+    file[KERNEL] = h5py.ExternalLink("elsewhere.h5", "/x")
+
+
+def soft_link(file):
+    del file[KERNEL]
+    file[KERNEL] = h5py.SoftLink("/model_weights/norm/norm/gamma")
+
+
+def virtual(file):
+    shape = file[KERNEL].shape
+    del file[KERNEL]
+    layout = h5py.VirtualLayout(shape, "f4")
+    layout[...] = h5py.VirtualSource("elsewhere.h5", "x", shape)
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def lzf(file):
+    replace(file, KERNEL, dtype="f4", data=np.ones(file[KERNEL].shape, "f4"), compression="lzf", chunks=True)
+
+
+def value(path, number):
+    def apply(file):
+        file[path][...] = number
+    return apply
+
+
+change("external_link.h5", "is a link to another place or file", external_link)
+change("soft_link.h5", "is a link to another place or file", soft_link)
+change("external_data.h5", "keeps its data in another file",
+       lambda f: replace(f, KERNEL, dtype="f4", external=[("elsewhere.bin", 0, h5py.h5f.UNLIMITED)]))
+change("virtual.h5", "is a virtual dataset", virtual)
+change("user_filter.h5", "HDF5 filter 32000", lzf)
+change("unwritten.h5", "the file holds 0 bytes", lambda f: replace(f, KERNEL, dtype="f4"))
+change("missing_dataset.h5", "the dataset is missing", lambda f: f.__delitem__(KERNEL))
+change("nan.h5", "NaN", value(KERNEL, np.nan))
+change("infinite.h5", "infinite", value(KERNEL, np.inf))
+change("negative_variance.h5", "running_var -1", value(VARIANCE, -1))
+change("integers.h5", "weights are floating point", lambda f: replace(f, KERNEL, dtype="i4", data=np.ones(f[KERNEL].shape)))
+change("no_layer_list.h5", "without the weights of a Keras model", lambda f: f["model_weights"].attrs.__delitem__("layer_names"))
+change("number_for_text.h5", "is no text", lambda f: f.attrs.__setitem__("model_config", 7))
+change("config_array.h5", '"class_name" is missing', lambda f: f.attrs.__setitem__("model_config", "[1, 2]"))
+
+save("two_outputs.h5", network([], outputs=2), "has 2 outputs (head0, head1)")
+save("group_norm.h5", network([L.GroupNormalization(3, name="norm")]), '"norm": is of the class GroupNormalization')
+save("activation.h5", network([L.Conv2D(2, 3, activation="gelu", name="conv")]), 'the activation "gelu"')
+save("lambda.h5", network([L.Lambda(lambda x: x * 2, name="twice")]), '"twice": is a Lambda layer')
+save("batch_norm_axis.h5", network([L.BatchNormalization(axis=1, name="norm")]), "acts on axis 1")
+save("max_value.h5", network([L.ReLU(max_value=3.0, name="limit")]), "max_value 3")
+save("concatenate.h5", network([lambda x: L.Concatenate(name="both")([x, x])]), "is a Concatenate of 2 values")
+
+
+def channels_first(layers, _):
+    layers[1]["config"]["data_format"] = "channels_first"
+
+
+def cycle(layers, _):
+    first = layers[1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"]
+    first[0] = "norm"
+
+
+def unknown_source(layers, _):
+    layers[1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = "nowhere"
+
+
+def same_name(layers, _):
+    layers.append(layers[1])
+
+
+def more_filters(layers, _):
+    layers[1]["config"]["filters"] = 4
+
+
+change_config("channels_first.h5", "data_format channels_first", channels_first)
+change_config("cycle.h5", "is part of a cycle", cycle)
+change_config("unknown_source.h5", 'call 0 of layer "nowhere"', unknown_source)
+change_config("same_name.h5", 'two layers are named "conv"', same_name)
+change_config("more_filters.h5", "conv/kernel is 2x3x3x3, expected 4x3x3x3", more_filters)
+change_config("huge_filters.h5", "layer 'conv': weight", lambda layers, _: layers[1]["config"].__setitem__("filters", 2**40))
+change_config("no_layers.h5", "it is a subclassed model", lambda layers, config: config.pop("layers"))
+
+(OUT / "expected.txt").write_text("".join(f"{name}\t{reason}\n" for name, reason in expected.items()))

@@ -1,0 +1,71 @@
+// Files that three generations of Keras wrote, in every layout: the outputs are those that Keras computed
+// (tests/golden/keras/make.py).
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "convert/importers/zip_archive.hpp"
+#include "support/scratch_folder.hpp"
+#include "tools/convert/golden_check.hpp"
+
+namespace resnet::test {
+namespace {
+
+/// Weight files are kept compressed: HDF5 is mostly air when tensors are small.
+std::string unpacked(const std::string& name, const ScratchFolder& folder) {
+  const auto file = convert::SourceFile::open(golden_path("keras/" + name + ".zip"));
+  const convert::ZipArchive zip(file, convert::ZipArchive::Compression::allowed);
+  const auto bytes = zip.read(zip.find("weights.h5").value());
+  const std::string path = folder / name;
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  return path;
+}
+
+class KerasGolden : public testing::TestWithParam<const char*> {
+ protected:
+  std::string file(const std::string& rest) const { return std::string("keras/") + GetParam() + rest; }
+  Golden golden(const std::string& source, const std::string& model) const {
+    const bool subclassed = model == "subclassed";
+    return {source, subclassed ? "keras/x_subclassed.npy" : "keras/x.npy", file("." + model + ".y.npy"), Layout::nhwc};
+  }
+};
+
+TEST_P(KerasGolden, ArchivesGiveKerasOutputs) {
+  for (const std::string model : {"plain", "features"}) expect_golden(golden(file("." + model + ".keras"), model));
+}
+
+TEST_P(KerasGolden, WholeHdf5ModelsGiveKerasOutputs) {
+  expect_golden(golden(file(".plain.h5"), "plain"));
+  // Keras 3 itself cannot load the .h5 that it writes of a model with x + y.
+  if (std::string(GetParam()) != "keras3") expect_golden(golden(file(".features.h5"), "features"));
+}
+
+TEST_P(KerasGolden, ArchitectureAndWeightsApartGiveKerasOutputs) {
+  const ScratchFolder folder;
+  const std::string weights = unpacked(GetParam() + std::string(".plain.weights.h5"), folder);
+  expect_golden(golden(weights + " --arch " + file(".plain.json"), "plain"));
+  expect_golden(golden(file(".plain.json") + " --weights " + weights, "plain"));
+}
+
+TEST_P(KerasGolden, ASubclassedModelsWeightsFindTheirRecipe) {
+  const ScratchFolder folder;
+  const std::string weights = unpacked(GetParam() + std::string(".subclassed.weights.h5"), folder);
+  expect_golden(golden(weights + " --input-size 64x64", "subclassed"));
+  expect_golden(golden(weights + " --input-size 64x64 --arch keras-subclassed-resnet50", "subclassed"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, KerasGolden, testing::Values("keras3", "tfkeras", "keras213"),
+                         [](const auto& version) { return std::string(version.param); });
+
+TEST(KerasGoldenOlderLayout, ASubclassedModelsWeightsFindTheirRecipe) {
+  const ScratchFolder folder;
+  const std::string weights = unpacked("tfkeras.subclassed_weights.h5", folder);
+  expect_golden(
+      {weights + " --input-size 64x64", "keras/x_subclassed.npy", "keras/tfkeras.subclassed.y.npy", Layout::nhwc});
+}
+
+}  // namespace
+}  // namespace resnet::test
