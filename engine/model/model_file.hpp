@@ -92,9 +92,11 @@ struct ModelToWrite {
   std::map<std::string, std::string> provenance;
 };
 
-/// The bytes of a `.rne` file; the same model gives the same bytes. Validates by parsing what it wrote; weight values
-/// are not looked at. @throws Error invalid_argument (bytes that do not fit a shape) and everything that parse_header
-/// throws
+/// What stands in a `.rne` file before the tensors' bytes, which follow in their order without gaps. Validates by
+/// parsing what it wrote; weight values are not looked at.
+/// @throws Error invalid_argument (bytes that do not fit a shape) and everything that parse_header throws
+std::vector<std::byte> serialise_header(const ModelToWrite& model);
+/// The bytes of a `.rne` file; the same model gives the same bytes. @throws as serialise_header() does
 std::vector<std::byte> serialise(const ModelToWrite& model);
 
 }  // namespace resnet

@@ -84,21 +84,24 @@ std::string header_text(const ModelToWrite& model) {
 
 }  // namespace
 
-std::vector<std::byte> serialise(const ModelToWrite& model) {
+std::vector<std::byte> serialise_header(const ModelToWrite& model) {
   const std::string text = header_text(model);
-  std::size_t total = length_bytes + text.size();
-  for (const TensorToWrite& tensor : model.tensors) total += tensor.bytes.size();
-  std::vector<std::byte> file(total);
-  std::byte* out = file.data();
-  const auto append = [&out](const void* bytes, std::size_t size) {
-    if (size > 0) std::memcpy(out, bytes, size);
-    out += size;
-  };
   const std::uint64_t length = text.size();
-  append(&length, sizeof length);
-  append(text.data(), text.size());
-  for (const TensorToWrite& tensor : model.tensors) append(tensor.bytes.data(), tensor.bytes.size());
-  (void)parse_header(file, file.size(), "new model");
+  std::vector<std::byte> header(length_bytes + text.size());
+  std::memcpy(header.data(), &length, sizeof length);
+  std::memcpy(header.data() + length_bytes, text.data(), text.size());
+  std::size_t total = header.size();
+  for (const TensorToWrite& tensor : model.tensors) total += tensor.bytes.size();
+  (void)parse_header(header, total, "new model");
+  return header;
+}
+
+std::vector<std::byte> serialise(const ModelToWrite& model) {
+  std::vector<std::byte> file = serialise_header(model);
+  std::size_t total = file.size();
+  for (const TensorToWrite& tensor : model.tensors) total += tensor.bytes.size();
+  file.reserve(total);
+  for (const TensorToWrite& tensor : model.tensors) file.insert(file.end(), tensor.bytes.begin(), tensor.bytes.end());
   return file;
 }
 

@@ -44,10 +44,12 @@ bool write_all(int fd, const void* data, std::size_t bytes) {
   return true;
 }
 
-bool write_frame(int fd, bool failed, const std::string& report, std::span<const std::byte> data) {
-  const FrameHeader header{failed ? 1u : 0u, report.size(), data.size()};
+bool write_frame(int fd, bool failed, const std::string& report, std::span<const std::vector<std::byte>> data) {
+  FrameHeader header{failed ? 1u : 0u, report.size(), 0};
+  for (const auto& piece : data) header.data_bytes += piece.size();
   return write_all(fd, &header, sizeof header) && write_all(fd, report.data(), report.size()) &&
-         write_all(fd, data.data(), data.size());
+         std::all_of(data.begin(), data.end(),
+                     [&](const auto& piece) { return write_all(fd, piece.data(), piece.size()); });
 }
 
 std::string error_json(ErrorCode code, const std::string& message, const std::string& where, const std::string& next) {
@@ -59,14 +61,14 @@ std::string error_json(ErrorCode code, const std::string& message, const std::st
   return json.dump();
 }
 
-[[noreturn]] void child_main(const std::function<ChildResult()>& work, const ChildLimits& limits, std::vector<int> keep,
+[[noreturn]] void child_main(const std::function<ChildOutput()>& work, const ChildLimits& limits, std::vector<int> keep,
                              int out) {
   bool written = false;
   SandboxLimits real;
   try {
     keep.push_back(out);
     real = enter_sandbox({limits.memory_bytes, limits.cpu_seconds}, std::move(keep));
-    const ChildResult result = work();
+    const ChildOutput result = work();
     written = write_frame(out, false, result.report, result.data);
   } catch (const Error& error) {
     written = write_frame(out, true, error_json(error.code(), error.message(), error.where(), error.next()), {});
@@ -112,6 +114,7 @@ class Pipe {
  public:
   Pipe() {
     if (::pipe2(ends_, O_CLOEXEC) != 0) fail(ErrorCode::out_of_memory, std::strerror(errno), "pipe");
+    (void)::fcntl(ends_[1], F_SETPIPE_SZ, 1 << 20);  // fewer turns between the two; refused above the user's limit
   }
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
@@ -190,7 +193,7 @@ ChildLimits limits_for(std::uint64_t file_bytes) {
   return limits;
 }
 
-ChildResult run_limited(const std::function<ChildResult()>& work, const ChildLimits& limits, std::vector<int> keep,
+ChildResult run_limited(const std::function<ChildOutput()>& work, const ChildLimits& limits, std::vector<int> keep,
                         const std::string& where) {
   const auto deadline = Clock::now() + std::chrono::milliseconds(limits.wall_ms);
   Pipe pipe;

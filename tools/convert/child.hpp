@@ -19,6 +19,12 @@ struct ChildLimits {
 /// Limits for a source file of that size: 64 MiB + 3 x file of memory; time far above what a conversion needs.
 ChildLimits limits_for(std::uint64_t file_bytes);
 
+/// What the child's work makes; the pieces of `data` are sent one after the other, without being joined before.
+struct ChildOutput {
+  std::string report;
+  std::vector<std::vector<std::byte>> data;
+};
+/// What arrives.
 struct ChildResult {
   std::string report;
   std::vector<std::byte> data;
@@ -28,7 +34,7 @@ struct ChildResult {
 /// may use. Call from a process with one thread.
 /// @throws the Error that `work` threw (codes, texts and all), or Error import_failed naming `where` when the child
 /// died, stalled, or used more than `limits`
-ChildResult run_limited(const std::function<ChildResult()>& work, const ChildLimits& limits, std::vector<int> keep,
+ChildResult run_limited(const std::function<ChildOutput()>& work, const ChildLimits& limits, std::vector<int> keep,
                         const std::string& where);
 
 }  // namespace resnet::convert

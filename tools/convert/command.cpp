@@ -139,7 +139,7 @@ Outcome run(const Command& command) {
   ChildResult child = run_limited(
       [&] {
         Converted converted = convert_source(files, request);
-        return ChildResult{converted.report.dump(), std::move(converted.model)};
+        return ChildOutput{converted.report.dump(), std::move(converted.model)};
       },
       limits_for(source_bytes), std::move(descriptors), found.path);
   source.check_unchanged();

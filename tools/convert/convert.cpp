@@ -276,7 +276,8 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   model.layers = std::move(recipe.layers);
   model.output = std::move(recipe.output);
   model.tensors = std::move(tensors);
-  result.model = serialise(model);
+  result.model.push_back(serialise_header(model));
+  for (Materialised& value : values) result.model.push_back(std::move(value.bytes));
   return result;
 }
 

@@ -31,7 +31,7 @@ struct Request {
 ///  "shape","type","stored"}],"ignored":[..],"parameters":{"trainable","running","expected"},
 ///  "preset","input":[h,w,c],"labels","classes"}
 struct Converted {
-  std::vector<std::byte> model;
+  std::vector<std::vector<std::byte>> model;  ///< the file's bytes in pieces: the header, then every tensor
   Json report;
 };
 

@@ -36,7 +36,7 @@ ChildLimits small_limits() {
 }
 
 ChildResult in_child(const std::function<std::string()>& work) {
-  return run_limited([&] { return ChildResult{work(), {}}; }, small_limits(), {}, "file.pth");
+  return run_limited([&] { return ChildOutput{work(), {}}; }, small_limits(), {}, "file.pth");
 }
 
 std::size_t open_descriptors() {
@@ -48,7 +48,7 @@ std::size_t open_descriptors() {
 TEST(LimitedChild, ReturnsReportAndData) {
   const auto result = run_limited(
       [] {
-        return ChildResult{"report", std::vector<std::byte>(100'000, std::byte{7})};
+        return ChildOutput{"report", {std::vector<std::byte>(99'999, std::byte{7}), {}, {std::byte{7}}}};
       },
       small_limits(), {}, "file.pth");
   EXPECT_EQ(result.report, "report");
@@ -89,7 +89,7 @@ TEST(LimitedChild, AStallEndsAtTheDeadlineAndTheChildIsGone) {
   const auto start = std::time(nullptr);
   const Error error = error_of([&] {
     run_limited(
-        []() -> ChildResult {
+        []() -> ChildOutput {
           for (;;) ::pause();
         },
         limits, {}, "file.pth");
@@ -104,7 +104,7 @@ TEST(LimitedChild, CpuTimeIsLimited) {
   limits.cpu_seconds = 1;
   const Error error = error_of([&] {
     run_limited(
-        []() -> ChildResult {
+        []() -> ChildOutput {
           volatile unsigned x = 0;
           for (;;) x = x + 1;
         },
@@ -155,7 +155,7 @@ TEST(LimitedChild, ALowerLimitOfTheProcessStaysAndIsNamed) {
 TEST(LimitedChild, AResultBeyondItsLimitIsRefused) {
   EXPECT_EQ(
       error_of([] {
-        run_limited([] { return ChildResult{"", std::vector<std::byte>((1u << 20) + 1)}; }, small_limits(), {}, "f");
+        run_limited([] { return ChildOutput{"", {std::vector<std::byte>((1u << 20) + 1)}}; }, small_limits(), {}, "f");
       }).code(),
       ErrorCode::import_failed);
 }
@@ -212,7 +212,7 @@ TEST(LimitedChild, SeesNoDescriptorButThoseItIsGiven) {
           const ssize_t got = ::pread(fd, buffer, sizeof buffer, 0);
           if (got > 0) text += std::string(buffer, static_cast<std::size_t>(got)) + ' ';
         }
-        return ChildResult{text, {}};
+        return ChildOutput{text, {}};
       },
       small_limits(), {given.descriptor()}, "file.pth");
   EXPECT_EQ(result.report, "given ");
@@ -225,7 +225,7 @@ TEST(LimitedChild, CannotGrowAFileThatItMayWrite) {
   const auto result = run_limited(
       [&] {
         ::signal(SIGXFSZ, SIG_IGN);
-        return ChildResult{::write(fd, "x", 1) == 1 ? "wrote" : "refused", {}};
+        return ChildOutput{::write(fd, "x", 1) == 1 ? "wrote" : "refused", {}};
       },
       small_limits(), {fd}, "file.pth");
   EXPECT_EQ(result.report, "refused");

@@ -33,8 +33,8 @@ std::string golden_path(const std::string& name) { return RESNET_SOURCE_DIR "/te
 void expect_golden(const Golden& golden) {
   const ScratchFolder folder;
   const std::string path = folder / "net.rne";
-  const std::string command =
-      "cd " RESNET_SOURCE_DIR "/tests/golden && " RESNET_BIN_DIR "/resnet_convert --quiet " + golden.source + " -o " + path;
+  const std::string command = "cd " RESNET_SOURCE_DIR "/tests/golden && " RESNET_BIN_DIR "/resnet_convert --quiet " +
+                              golden.source + " -o " + path;
   ASSERT_EQ(std::system(command.c_str()), 0) << golden.source;
 
   const Array x = read_array(golden.x), y = read_array(golden.y);

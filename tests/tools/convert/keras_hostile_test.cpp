@@ -28,7 +28,7 @@ ChildResult convert_limited(std::string_view bytes) {
   return run_limited(
       [&] {
         Converted converted = convert_source(file, Request());
-        return ChildResult{converted.report.dump(), std::move(converted.model)};
+        return ChildOutput{converted.report.dump(), std::move(converted.model)};
       },
       limits_for(file.size()), {}, "weights");
 }
@@ -89,8 +89,7 @@ TEST(KerasHostile, DamageGivesAModelOrAnError) {
 
 std::string nested(int depth) {
   std::string json = R"({"class_name":"InputLayer","config":{"name":"i","batch_shape":[null,8,8,3]}})";
-  for (int i = 0; i < depth; ++i)
-    json = R"({"class_name":"Sequential","config":{"name":"m","layers":[)" + json + "]}}";
+  for (int i = 0; i < depth; ++i) json = R"({"class_name":"Sequential","config":{"name":"m","layers":[)" + json + "]}}";
   return json;
 }
 
