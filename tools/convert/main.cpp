@@ -4,9 +4,11 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/command_line.hpp"
 #include "common/exit_code.hpp"
+#include "common/npy.hpp"
 #include "common/run_tool.hpp"
 #include "common/same_file.hpp"
 #include "common/standard_output.hpp"
@@ -14,6 +16,8 @@
 #include "common/tool_error.hpp"
 #include "common/version.hpp"
 #include "convert/command.hpp"
+#include "verify/report.hpp"
+#include "verify/verify.hpp"
 
 namespace {
 
@@ -25,13 +29,30 @@ constexpr const char* examples = R"(Examples:
   resnet_convert finetuned.safetensors --labels flowers.txt --preset torchvision -o flowers.rne
   resnet_convert checkpoint.pth --map renames.txt --arch resnet34 --input-size 320x320 -o large.rne
   resnet_convert weights.safetensors --arch recipe.json -o model.rne
+  resnet_convert model.keras -o model.rne --verify x.npy y.npy
+  resnet_convert model.weights.h5 --arch architecture.json -o model.rne
 
-SOURCE is a PyTorch file (.pth, .pt: a state dict in the zip format of PyTorch 1.6 and later) or a safetensors file, with
-torchvision's key names or those of a recipe. It is read in a child process with limited rights; nothing in it is executed.
-Exit codes: 0 written, 2 usage, 3 source missing or rejected, 4 out of memory or output not writable.)";
+SOURCE is a PyTorch file (.pth, .pt: a state dict), a safetensors file, with torchvision's key names or those of a recipe,
+or a Keras model (.keras, .h5) or its weights. It is read in a child process with limited rights; nothing in it is executed.
+Exit codes: 0 written, 1 written but --verify differs, 2 usage, 3 source missing or rejected, 4 out of memory or output not writable.)";
+
+constexpr double tolerance = 1e-5;  // relative L2 in fp32, as resnet_verify
+
+/// What resnet_verify MODEL --input X --expected Y says. @return whether they are equal
+bool verify(const std::string& model, const std::vector<std::string>& arrays, std::string& report) {
+  resnet::tools::VerifyOptions options;
+  options.model = model;
+  options.input = arrays[0];
+  options.expected = arrays[1];
+  options.tolerance = tolerance;
+  const resnet::tools::Verification result = resnet::tools::verify(options);
+  report += resnet::tools::verify_text(options, result);
+  return result.first_past(tolerance) == nullptr;
+}
 
 ExitCode convert_main(int argc, char** argv) {
   resnet::convert::Command command;
+  std::vector<std::string> arrays;
   bool quiet = false;
   CLI::App app("Converts trained weights of a ResNet into a model file (.rne)", "resnet_convert");
   app.set_version_flag("--version", "resnet_convert " + std::string(resnet::tools::version()));
@@ -46,25 +67,34 @@ ExitCode convert_main(int argc, char** argv) {
   app.add_option("--labels", command.labels, "text file with one class name per line");
   app.add_option("--input-size", command.input_size,
                  "HxW of the network's input; the resize edge scales in proportion");
+  app.add_option("--verify", arrays,
+                 "then run X.npy and compare with Y.npy, which the source gives for it (docs/verify.md)")
+      ->expected(2)
+      ->type_name("X.npy Y.npy");
   app.add_flag("--verbose", command.verbose, "list every key");
   app.add_flag("-q,--quiet", quiet, "print errors only");
   if (!resnet::tools::parse_command_line(app, argc, argv)) return ExitCode::ok;
   const auto start = std::chrono::steady_clock::now();
   try {
+    const bool to_stdout = resnet::tools::same_file(command.output, "/dev/stdout");
+    if (!arrays.empty() && to_stdout) throw resnet::tools::UsageError("--verify: the model must go to a file");
+    for (const std::string& array : arrays) resnet::tools::NpyReader reader(array);  // before the work
     const resnet::convert::Outcome outcome = resnet::convert::run(command);
-    if (quiet) return ExitCode::ok;
+    std::string verification;
+    const bool equal = arrays.empty() || verify(command.output, arrays, verification);
+    if (quiet && equal) return ExitCode::ok;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     const std::string report = outcome.report + "wrote       " + resnet::tools::printable(command.output) + ", " +
                                resnet::tools::human_bytes(static_cast<std::int64_t>(outcome.bytes)) + ", " +
-                               resnet::tools::fixed(seconds.count(), 2) + " s\n";
-    if (resnet::tools::same_file(command.output, "/dev/stdout")) {  // the model went there
+                               resnet::tools::fixed(seconds.count(), 2) + " s\n" + verification;
+    if (to_stdout) {  // the model went there
       std::fputs(report.c_str(), stderr);
       return ExitCode::ok;
     }
     resnet::tools::StandardOutput out;
     out.write(report);
     out.flush();
-    return ExitCode::ok;
+    return equal ? ExitCode::ok : ExitCode::input_failed;
   } catch (const resnet::Error& error) {
     // Lists of keys take several lines.
     const std::string_view message = error.what();

@@ -18,6 +18,7 @@ if sys.argv[1:] == ["tf_keras"]:
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from source_models import Model4  # noqa: E402
 
 keras = tf.keras
 L = keras.layers
@@ -95,41 +96,6 @@ def features():
     return keras.Model(inputs, L.Softmax()(L.Dense(10)(x)))
 
 
-class Subclassed(keras.Model):
-    """The topology of models/recipes/keras-subclassed-resnet50.json, narrow: a class around a functional model."""
-
-    def __init__(self):
-        super().__init__(name="residual_network")
-        inputs = keras.Input((64, 64, 3))
-        x = L.Conv2D(2, 7, strides=2, name="stage_1_conv_block_1")(L.ZeroPadding2D()(inputs))
-        x = L.Activation("relu")(L.BatchNormalization()(x))
-        x = L.MaxPooling2D(3, 2)(x)
-        for stage, letters in ((2, "ABC"), (3, "ABCD"), (4, "ABCDEF"), (5, "ABC")):
-            for letter in letters:
-                stride = 2 if letter == "A" and stage > 2 else 1
-                x = self.block(x, f"stage_{stage}{letter}_section", 2 << (stage - 2), stride, letter == "A")
-        x = L.Activation("relu")(L.AveragePooling2D(1)(x))
-        self.resnet = keras.Model(inputs, L.Dense(5, activation="softmax")(L.Flatten()(x)))
-
-    @staticmethod
-    def block(x, name, filters, stride, projects):
-        number = "1" if projects else "2"
-
-        def section(value, part, size, count, padding="valid", stride=1):
-            y = L.Conv2D(count, size, strides=stride, padding=padding, name=f"conv{name}{number}{part}")(value)
-            return L.BatchNormalization(axis=3, name=f"batch{name}{number}{part}")(y)
-
-        y = L.Activation("relu")(section(x, "a", 1, filters, stride=stride))
-        y = L.Activation("relu")(section(y, "b", 3, filters, "same"))
-        y = section(y, "c", 1, 2 * filters)
-        if projects:
-            x = section(x, "d", 1, 2 * filters, stride=stride)
-        return L.Activation("relu")(L.Add()([y, x]))
-
-    def call(self, x):
-        return self.resnet(x)
-
-
 def save(model, name, x, formats):
     np.save(HERE / f"{KIND}.{name}.y.npy", np.asarray(model(x, training=False), "float32"))
     for suffix in formats:
@@ -153,7 +119,7 @@ np.save(HERE / "x_subclassed.npy", large)
 
 save(settle(plain(), 1), "plain", small, [".keras", ".h5", ".weights.h5", ".json"])
 save(settle(features(), 2), "features", small, [".keras"] + ([".h5"] if KIND != "keras3" else []))
-subclassed = Subclassed()
+subclassed = Model4(size=64, width=2, classes=5)
 subclassed(large)
 settle(subclassed, 3)
 for weight in subclassed.resnet.layers[-1].weights:  # after 16 blocks the features are large: keep softmax in its slope

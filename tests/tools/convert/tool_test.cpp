@@ -94,6 +94,29 @@ TEST_F(ConvertTool, WritesAModelThatTheEngineReads) {
   EXPECT_EQ(fc, small_tensors()[small_tensors().size() - 2].values);
 }
 
+TEST_F(ConvertTool, VerifiesTheModelItWrote) {
+  const std::string golden = RESNET_SOURCE_DIR "/tests/golden/torch/";
+  const auto with = [&](const std::string& expected) {
+    return golden + "basic.pth -o " + output + " --verify " + golden + "x.npy " + expected;
+  };
+  const Result equal = convert(with(golden + "basic.y.npy"));
+  EXPECT_EQ(equal.code, 0) << equal.err;
+  EXPECT_TRUE(mentions(equal.out, "Equal: output has relative L2")) << equal.out;
+  EXPECT_EQ(convert(with(golden + "basic.y.npy") + " --quiet").out, "");
+
+  const Result different = convert(with(golden + "bottleneck.y.npy") + " --quiet");
+  EXPECT_EQ(different.code, 1);
+  EXPECT_TRUE(mentions(different.out, "DIFFERENT")) << different.out;
+  EXPECT_TRUE(exists("small.rne"));  // to be looked at with resnet_verify --layers
+
+  std::filesystem::remove(output);
+  const Result missing = convert(with(folder / "nothing.npy"));
+  EXPECT_EQ(missing.code, 3);
+  EXPECT_TRUE(mentions(missing.err, "nothing.npy")) << missing.err;
+  EXPECT_FALSE(exists("small.rne"));
+  EXPECT_EQ(convert(golden + "basic.pth -o " + output + " --verify " + golden + "x.npy").code, 2);
+}
+
 TEST_F(ConvertTool, SaysWhatItRecognisedAndWhatIsOpen) {
   const Result run = convert(source + " -o " + output);
   EXPECT_TRUE(mentions(run.out, "basic blocks (no conv3) 1,1,1,1")) << run.out;
@@ -394,7 +417,7 @@ TEST_F(ConvertTool, WorksUnderLowerLimitsOfTheShell) {
   EXPECT_EQ(convert(source + " -o " + output, "ulimit -t 15;").code, 0);
   EXPECT_EQ(convert(source + " -o " + output, "ulimit -S -t 5;").code, 0);
   if (sandbox_is_weakened_by_sanitizer()) return;  // it needs terabytes of addresses
-  const Result small = convert(source + " -o " + output, "ulimit -v 60000;");
+  const Result small = convert(source + " -o " + output, "ulimit -v 150000;");
   EXPECT_EQ(small.code, 0) << small.err;
   const Result tiny = convert(source + " -o " + output, "ulimit -d 2000;");
   EXPECT_FALSE(mentions(tiny.err, "damaged")) << tiny.err;

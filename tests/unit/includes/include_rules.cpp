@@ -45,7 +45,7 @@ const std::vector<PartRule>& part_rules() {
       {"kernels/sim", "kernels/sim/", {"kernels/cuda_api.hpp", "kernels/device/", "base/"}},
       {"tools/common", "common/", {"base/json.hpp"}},
       {"tools/infer", "infer/", {"common/"}},
-      {"tools/convert", "convert/", {"common/", "model/", "graph/", "ops/", "base/"}},
+      {"tools/convert", "convert/", {"common/", "verify/", "model/", "graph/", "ops/", "base/"}},
       {"tools/inspect", "inspect/", {"common/"}},
       {"tools/verify", "verify/", {"common/"}},
       {"tools/eval", "eval/", {"common/"}},
