@@ -1,0 +1,88 @@
+"""Full-size Keras models, converted and compared: docs/models.md's, and keras.applications' ResNets.
+
+pip install tensorflow==2.21.0 keras==3.15.1 h5py==3.14.0, then: python bench/roundtrip/keras_roundtrip.py
+With TF_USE_LEGACY_KERAS=1 and tf_keras==2.21.0 the same with the older Keras.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden" / "keras"))
+import numpy as np  # noqa: E402
+import roundtrip  # noqa: E402
+import source_models  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+keras = tf.keras
+LEGACY = os.environ.get("TF_USE_LEGACY_KERAS") == "1"
+NAME = "tf_keras 2.21" if LEGACY else "Keras 3.15"
+
+
+def settle(model, seed=1):
+    """Weights whose activations neither vanish nor explode, and in which every factor counts."""
+    random = np.random.RandomState(seed)
+    for weight in model.weights:
+        role = getattr(weight, "path", weight.name).split("/")[-1].split(":")[0]
+        shape = tuple(weight.shape)
+        if role in ("moving_variance", "gamma"):
+            value = random.uniform(0.5, 1.5, shape)
+        elif role == "kernel":
+            value = random.standard_normal(shape) * np.sqrt(1.0 / np.prod(shape[:-1]))
+        else:
+            value = random.standard_normal(shape) * 0.1
+        weight.assign(value.astype("float32"))
+
+
+def check(name, model, suffix, arguments=(), load=None):
+    """`suffix` says how it is saved; `arguments` follow the file on resnet_convert's command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        size = model.input_shape[1:] if not isinstance(model, source_models.Model4) else (224, 224, 3)
+        size = tuple(224 if extent is None else extent for extent in size)
+        x = np.random.RandomState(2).rand(2, *size).astype("float32")
+        np.asarray(model(x[:1]))
+        settle(model)
+        np.save(folder / "x.npy", x)
+        np.save(folder / "y.npy", np.asarray(model(x, training=False)))
+        path = folder / f"model{suffix}"
+        if "weights" in suffix:
+            model.save_weights(path)
+        else:
+            model.save(path)
+        begin = time.perf_counter()
+        if load is None:
+            keras.models.load_model(path, compile=False)
+        else:
+            load(path)
+        seconds = time.perf_counter() - begin
+        print(roundtrip.row(f"{NAME} `{suffix}`", name, [path, *arguments], folder, "nhwc", seconds), flush=True)
+    keras.backend.clear_session()
+
+
+print(roundtrip.HEADER)
+if not LEGACY:
+    check("source model 0", source_models.model0(), ".keras")
+check("source model 0", source_models.model0(), ".h5")
+check("source model 1", source_models.model1(), ".h5")
+check("source model 3", source_models.model3(), ".h5" if LEGACY else ".keras")
+
+
+def load_model4(path):
+    fresh = source_models.Model4()
+    fresh(np.zeros((1, 224, 224, 3), "float32"))
+    fresh.load_weights(path)
+
+
+for suffix in (".weights.h5", "_weights.h5")[: 2 if LEGACY else 1]:
+    check("source model 4", source_models.Model4(), suffix, ["--arch", "keras-subclassed-resnet50"], load_model4)
+applications = keras.applications
+for build in (applications.ResNet50, applications.ResNet101, applications.ResNet152, applications.ResNet50V2,
+              applications.ResNet101V2, applications.ResNet152V2):
+    # tf_keras: .h5 only
+    for suffix in (".h5", ".keras")[: 1 if LEGACY or "152" in build.__name__ else 2]:
+        check(build.__name__, build(weights=None), suffix)
