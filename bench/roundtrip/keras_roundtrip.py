@@ -23,7 +23,7 @@ LEGACY = os.environ.get("TF_USE_LEGACY_KERAS") == "1"
 NAME = "tf_keras 2.21" if LEGACY else "Keras 3.15"
 
 
-def settle(model, seed=1):
+def settle(model, x, seed=1):
     """Weights whose activations neither vanish nor explode, and in which every factor counts."""
     random = np.random.RandomState(seed)
     for weight in model.weights:
@@ -36,6 +36,16 @@ def settle(model, seed=1):
         else:
             value = random.standard_normal(shape) * 0.1
         weight.assign(value.astype("float32"))
+    # Statistics of the activations that these weights make, so that nothing grows from block to block.
+    norms = [layer for layer in flatten(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(x, training=True)
+
+
+def flatten(model):
+    for layer in model.layers:
+        yield from flatten(layer) if hasattr(layer, "layers") else [layer]
 
 
 def check(name, model, suffix, arguments=(), load=None):
@@ -46,7 +56,7 @@ def check(name, model, suffix, arguments=(), load=None):
         size = tuple(224 if extent is None else extent for extent in size)
         x = np.random.RandomState(2).rand(2, *size).astype("float32")
         np.asarray(model(x[:1]))
-        settle(model)
+        settle(model, np.random.RandomState(3).rand(4, *size).astype("float32"))
         np.save(folder / "x.npy", x)
         np.save(folder / "y.npy", np.asarray(model(x, training=False)))
         path = folder / f"model{suffix}"
@@ -86,3 +96,6 @@ for build in (applications.ResNet50, applications.ResNet101, applications.ResNet
     # tf_keras: .h5 only
     for suffix in (".h5", ".keras")[: 1 if LEGACY or "152" in build.__name__ else 2]:
         check(build.__name__, build(weights=None), suffix)
+for build in (applications.ResNet50, applications.ResNet50V2):
+    for suffix in (".weights.h5", "_weights.h5")[: 2 if LEGACY else 1]:
+        check(build.__name__, build(weights=None), suffix, (), lambda path: build(weights=None).load_weights(path))

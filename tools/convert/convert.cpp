@@ -170,6 +170,8 @@ void name_keras_weights(Imported& named, const Request& request) {
     if (is_keras_json(text.json)) return use_keras_model(text.json, text.name, named);
     return name_by_recipe(parse_recipe(text.json, text.name), named, where);
   }
+  const std::string_view application = arch.is_auto() ? find_keras_application(named) : arch.name;
+  if (!application.empty() && use_keras_application(application, named, where)) return;
   for (const RecipeText& text : arch.recipes) {
     const Recipe recipe = parse_recipe(text.json, text.name);
     if (arch.is_auto() ? fits_recipe(recipe, named) : text.name == arch.name)

@@ -1,4 +1,5 @@
-"""The Keras networks of docs/models.md. Run: writes their architectures, source_model*.json, without weights.
+"""The Keras networks of docs/models.md. Run: writes their architectures, source_model*.json, without weights, and those
+of two keras.applications.
 
 pip install tensorflow==2.21.0 tf_keras==2.21.0, then: TF_USE_LEGACY_KERAS=1 python tests/golden/keras/source_models.py
 """
@@ -105,3 +106,6 @@ if __name__ == "__main__":
     for number, build in ((0, model0), (1, model1), (3, model3)):
         text = json.dumps(json.loads(build().to_json()), separators=(",", ":"))
         (Path(__file__).parent / f"source_model{number}.json").write_text(text)
+    for name in ("ResNet50", "ResNet50V2"):
+        text = json.dumps(json.loads(getattr(keras.applications, name)(weights=None).to_json()), separators=(",", ":"))
+        (Path(__file__).parent / f"application_{name.lower()}.json").write_text(text)

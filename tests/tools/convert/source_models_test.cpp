@@ -1,15 +1,16 @@
 // The networks of docs/models.md: their sizes are those that their authors published (or that follow from their code).
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <string>
 #include <utility>
 
 #include "convert/embedded.hpp"
+#include "convert/importers/keras_applications.hpp"
 #include "convert/importers/keras_graph.hpp"
 #include "convert/recipe.hpp"
+#include "convert/tensors.hpp"
 #include "graph/graph.hpp"
-
-
 #include "support/scratch_folder.hpp"
 #include "tools/convert/golden_check.hpp"
 
@@ -119,6 +120,38 @@ TEST(SourceModels, Model4sRecipeHasTheSizesOfItsWeights) {
     return;
   }
   FAIL() << "the recipe is not compiled in";
+}
+
+/// All of a recipe's layers as text, defaults filled in.
+std::string described(const Recipe& recipe) {
+  std::string text;
+  for (const LayerSpec& layer : recipe.layers) {
+    text += layer.name + ' ' + layer.op;
+    for (const std::string& input : layer.inputs) text += " <" + input;
+    for (const auto& [role, key] : layer.weights) text += ' ' + role + '=' + key + to_string(recipe.expected.at(key));
+    const AttrMap attrs = complete_attrs(*find_op(layer.op), layer.attrs, layer.name);
+    for (const auto& [name, value] : attrs) {
+      text += ' ' + name + '=';
+      if (const auto* number = std::get_if<std::int64_t>(&value)) text += std::to_string(*number);
+      if (const auto* number = std::get_if<double>(&value)) text += std::to_string(*number * 1e9);
+      if (const auto* word = std::get_if<std::string>(&value)) text += *word;
+      if (const auto* list = std::get_if<std::vector<std::int64_t>>(&value)) text += to_string(*list);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+TEST(KerasApplications, AreWhatKerasBuilds) {
+  for (const std::string name : {"resnet50", "resnet50v2"}) {
+    // Layers without a name of their own are numbered by Keras: the input and the pools of the shortcuts.
+    const std::regex unnamed("input_[0-9]+|max_pooling2d(_[0-9]+)?|conv[0-9]_block[0-9]_0_pool");
+    const auto plain = [&](const Recipe& recipe) { return std::regex_replace(described(recipe), unnamed, "input"); };
+    const std::string built = plain(keras_graph(keras_application("keras:" + name, 1000), 2, name).recipe);
+    const std::string keras = plain(keras_recipe_of("application_" + name + ".json"));
+    EXPECT_EQ(built, keras) << name;
+  }
+  EXPECT_TRUE(keras_application("keras:resnet34", 10).layers.empty());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "convert/importers/hdf5_file.hpp"
+#include "convert/importers/keras_applications.hpp"
 #include "convert/importers/keras_graph.hpp"
 #include "convert/importers/keras_weights.hpp"
 
@@ -74,6 +75,13 @@ void read_counted(Datasets& datasets, Imported& result) {
   }
 }
 
+void use_model(const KerasModel& model, const std::string& where, Imported& weights) {
+  KerasGraph graph = keras_graph(model, weights.keras_major, where);
+  name_keras_tensors(keras_node(model), weights.tensors, weights.notes, where);
+  add_constants(weights, std::move(graph.constants));
+  weights.graph = std::move(graph.recipe);
+}
+
 Imported read_hdf5(const SourceFile& source, std::unique_ptr<const SourceFile> unpacked) {
   auto datasets = std::make_shared<Datasets>(std::move(unpacked), std::make_unique<Hdf5File>(source));
   const Hdf5File& file = datasets->file();
@@ -113,11 +121,27 @@ Imported read_keras_weights(std::unique_ptr<const SourceFile> unpacked) {
 }
 
 void use_keras_model(std::string_view json, const std::string& where, Imported& weights) {
-  const KerasModel model = parse_keras_model(json, where);
-  KerasGraph graph = keras_graph(model, weights.keras_major, where);
-  name_keras_tensors(keras_node(model), weights.tensors, weights.notes, where);
-  add_constants(weights, std::move(graph.constants));
-  weights.graph = std::move(graph.recipe);
+  use_model(parse_keras_model(json, where), where, weights);
+}
+
+bool use_keras_application(std::string_view name, Imported& weights, const std::string& where) {
+  // The last dense kernel in the file is the head: (features, classes).
+  std::int64_t classes = 1000;
+  for (const SourceTensor& tensor : weights.tensors) {
+    if (tensor.shape.size() == 2) classes = tensor.shape[1];
+  }
+  const KerasModel model = keras_application(name, classes);
+  if (model.layers.empty()) return false;
+  use_model(model, where, weights);
+  weights.graph->why = "keras.applications' " + model.name + ", by the names of its layers";
+  return true;
+}
+
+std::string_view find_keras_application(const Imported& weights) {
+  for (const std::string_view name : keras_application_names()) {
+    if (fits_keras_layers(keras_node(keras_application(name, 1)), weights.tensors)) return name;
+  }
+  return {};
 }
 
 void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& where) {

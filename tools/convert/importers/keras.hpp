@@ -11,6 +11,11 @@ void use_keras_model(std::string_view json, const std::string& where, Imported& 
 
 /// Names the tensors of a weight file by a recipe of ours whose weights are called "<layer>/<role>".
 void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& where);
+/// Takes keras.applications' architecture of this name ("keras:resnet50"), with as many classes as the file's dense
+/// layer "predictions" has. @return false for an unknown name
+bool use_keras_application(std::string_view name, Imported& weights, const std::string& where);
+/// The name whose weights the file has, or "".
+std::string_view find_keras_application(const Imported& weights);
 /// Names as far as no architecture is needed.
 void name_without_architecture(Imported& weights);
 /// Whether the file has all weights of a recipe.
