@@ -71,6 +71,16 @@ if(RESNET_HDF5_LIBRARY AND RESNET_HDF5_INCLUDE)
 endif()
 resnet_found("libhdf5" "${RESNET_HAVE_HDF5}" "resnet_convert does not read Keras files (Debian: libhdf5-dev)")
 
+# The classes of ONNX's messages only; the rest of ONNX is not linked.
+find_library(RESNET_ONNX_PROTO_LIBRARY onnx_proto)
+find_path(RESNET_ONNX_INCLUDE onnx/onnx-ml.pb.h)
+find_package(Protobuf QUIET)
+option(RESNET_ONNX "ONNX models through ONNX's protobuf classes, on if found" ON)
+if(RESNET_ONNX AND RESNET_ONNX_PROTO_LIBRARY AND RESNET_ONNX_INCLUDE AND TARGET protobuf::libprotobuf)
+  set(RESNET_HAVE_ONNX ON)
+endif()
+resnet_found("ONNX" "${RESNET_HAVE_ONNX}" "resnet_convert does not read .onnx files (Debian: libonnx-dev, libprotobuf-dev)")
+
 find_library(RESNET_BOOST_CONTEXT_LIBRARY boost_context)
 find_path(RESNET_BOOST_CONTEXT_INCLUDE boost/context/detail/fcontext.hpp)
 if(RESNET_BOOST_CONTEXT_LIBRARY AND RESNET_BOOST_CONTEXT_INCLUDE)

@@ -4,7 +4,7 @@
 # A compiler, CMake, and the libraries that the engine and its tools link.
 packages_build=(g++ cmake ninja-build pkg-config
   nlohmann-json3-dev libcli11-dev libstb-dev
-  libdnnl-dev libturbojpeg0-dev libpng-dev libzip-dev libhdf5-dev libssl-dev)
+  libdnnl-dev libturbojpeg0-dev libpng-dev libzip-dev libhdf5-dev libonnx-dev libprotobuf-dev libssl-dev)
 
 # What the tests need on top: GoogleTest, fibers for the CUDA emulator, a Python environment.
 packages_test=(libgtest-dev libboost-context-dev python3-venv ca-certificates ccache)

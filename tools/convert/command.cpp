@@ -108,6 +108,33 @@ void check_output(const Command& command, const std::string& weights) {
   }
 }
 
+/// The files that hold weights of an ONNX model by the user's leave: regular files (no links) in the model's folder
+/// whose name starts with the model's file name or ends as such files do. All are opened before the model is parsed,
+/// which alone says which of them it needs.
+void open_beside(const std::string& path, SourceFiles& files) {
+  constexpr std::size_t limit = 64;
+  const std::filesystem::path model(path);
+  const std::string own = model.filename().string();
+  std::vector<std::string> names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(model.parent_path().empty() ? "." : model.parent_path())) {
+    const std::string name = entry.path().filename().string();
+    const bool fits =
+        name.starts_with(own) || name.ends_with(".data") || name.ends_with(".bin") || name.ends_with(".weights");
+    if (fits && name != own && entry.symlink_status().type() == std::filesystem::file_type::regular) {
+      names.push_back(name);
+    }
+  }
+  if (names.size() > limit) {
+    fail(ErrorCode::limit_exceeded,
+         std::to_string(names.size()) + " files in the model's folder may hold its weights, the limit is " +
+             std::to_string(limit),
+         "--allow-external-data", "move the model and its files to a folder of their own");
+  }
+  for (const std::string& name : names)
+    files.beside.emplace(name, SourceFile::open((model.parent_path() / name).string()));
+}
+
 /// Everything that a later Model::load and first Session would check.
 void check_model(const ModelFile& model) {
   std::vector<float> values;
@@ -128,7 +155,8 @@ Outcome run(const Command& command) {
   const Request request = make_request(command, found);
   tools::AtomicFile output(command.output);  // now: an unwritable place shall not cost a conversion
   const SourceFile source = SourceFile::open(found.path);
-  const SourceFiles files(source);
+  SourceFiles files(source);
+  if (command.allow_external_data) open_beside(found.path, files);
   std::vector<int> descriptors = {source.descriptor()};
   std::uint64_t source_bytes = source.size();
   for (const auto& [name, file] : files.beside) {

@@ -8,6 +8,7 @@ namespace resnet::convert {
 /// The command line of resnet_convert, as it was typed.
 struct Command {
   std::string source, output, arch = "auto", weights, map, preset, labels, input_size;
+  bool allow_external_data = false;
   bool verbose = false;
 };
 

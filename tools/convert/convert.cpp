@@ -204,7 +204,8 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   for (SourceTensor& tensor : named.tensors) {
     if (tensor.key.empty()) tensor.key = tensor.name;
   }
-  const std::string prefixes = strip_common_prefixes(named.tensors);
+  // Layers that the file describes name its tensors as they are.
+  const std::string prefixes = named.graph ? std::string() : strip_common_prefixes(named.tensors);
   if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
   apply_key_map(request.map, named.tensors);
   if (named.tensors.empty()) {

@@ -31,9 +31,11 @@ constexpr const char* examples = R"(Examples:
   resnet_convert weights.safetensors --arch recipe.json -o model.rne
   resnet_convert model.keras -o model.rne --verify x.npy y.npy
   resnet_convert model.weights.h5 --arch architecture.json -o model.rne
+  resnet_convert model.onnx -o model.rne
 
 SOURCE is a PyTorch file (.pth, .pt: a state dict), a safetensors file, with torchvision's key names or those of a recipe,
-or a Keras model (.keras, .h5) or its weights. It is read in a child process with limited rights; nothing in it is executed.
+a Keras model (.keras, .h5) or its weights, or an ONNX model (.onnx, operators of version 7 to 23). It is read in a child
+process with limited rights; nothing in it is executed.
 Exit codes: 0 written, 1 written but --verify differs, 2 usage, 3 source missing or rejected, 4 out of memory or output not writable.)";
 
 constexpr double tolerance = 1e-5;  // relative L2 in fp32, as resnet_verify
@@ -71,6 +73,8 @@ ExitCode convert_main(int argc, char** argv) {
                  "then run X.npy and compare with Y.npy, which the source gives for it (docs/verify.md)")
       ->expected(2)
       ->type_name("X.npy Y.npy");
+  app.add_flag("--allow-external-data", command.allow_external_data,
+               "ONNX: also read the files in SOURCE's folder that hold its weights");
   app.add_flag("--verbose", command.verbose, "list every key");
   app.add_flag("-q,--quiet", quiet, "print errors only");
   if (!resnet::tools::parse_command_line(app, argc, argv)) return ExitCode::ok;

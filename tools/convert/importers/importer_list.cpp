@@ -8,13 +8,14 @@
 namespace resnet::convert {
 
 std::span<const Importer* const> importer_list() {
-  static constexpr std::array<const Importer*, 6> list = {
+  static constexpr std::array<const Importer*, 7> list = {
       &keras_zip_importer,     // before the other zip files: the first entry decides
       &torch_zip_importer,     //
       &torch_legacy_importer,  //
       &torch_tar_importer,     //
       &keras_h5_importer,      //
-      &safetensors_importer,   // last: its magic is the weakest
+      &safetensors_importer,   //
+      &onnx_importer,          // last: it has no magic at all
   };
   return list;
 }
@@ -29,7 +30,7 @@ const Importer& find_importer(const SourceFile& file) {
     if (importer->sniff(head, file.size())) return *importer;
   }
   if (file.size() == 0) fail(ErrorCode::import_failed, "the file is empty", file.name(), "download or copy it again");
-  fail(ErrorCode::import_failed, "is no PyTorch (.pth, .pt), safetensors or Keras (.keras, .h5) file", file.name(),
+  fail(ErrorCode::import_failed, "is no PyTorch (.pth, .pt), safetensors, Keras (.keras, .h5) or ONNX file", file.name(),
        "save a state dict with torch.save(model.state_dict(), \"model.pth\") and convert that");
 }
 
