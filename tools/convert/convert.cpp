@@ -160,10 +160,7 @@ void check_parameters(const Mapping& mapping, const Recipe& recipe) {
 /// Gives Keras' tensors the names that their architecture uses; sets the graph where the architecture is Keras' own.
 void name_keras_weights(Imported& named, const Request& request) {
   const ArchChoice& arch = request.arch;
-  if (named.keras_major == 0 || (named.graph && arch.is_auto())) return;
-  if (named.graph) {
-    fail(ErrorCode::invalid_argument, "is given, but the file describes its layers itself", "--arch", "leave it out");
-  }
+  if (named.keras_major == 0 || named.graph) return;
   const std::string& where = request.source_name;
   if (!arch.file.empty()) {
     const RecipeText& text = arch.file.front();
@@ -178,6 +175,13 @@ void name_keras_weights(Imported& named, const Request& request) {
       return name_by_recipe(recipe, named, where);
   }
   name_without_architecture(named);
+}
+
+/// Where the file's layers name its tensors, nothing is left to say about either.
+void check_not_described(const Request& request) {
+  const char* option = !request.arch.is_auto() ? "--arch" : !request.map.empty() ? "--map" : nullptr;
+  if (option == nullptr) return;
+  fail(ErrorCode::invalid_argument, "is given, but the file describes its layers itself", option, "leave it out");
 }
 
 /// A published file's name on other content: trained further, or damaged.
@@ -200,14 +204,16 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   const Importer& importer = find_importer(source);
   Imported named = importer.read(files);
   note_wrong_hash(request, known, sha256, named.notes);
+  if (named.graph) check_not_described(request);
   name_keras_weights(named, request);
   for (SourceTensor& tensor : named.tensors) {
     if (tensor.key.empty()) tensor.key = tensor.name;
   }
-  // Layers that the file describes name its tensors as they are.
-  const std::string prefixes = named.graph ? std::string() : strip_common_prefixes(named.tensors);
-  if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
-  apply_key_map(request.map, named.tensors);
+  if (!named.graph) {
+    const std::string prefixes = strip_common_prefixes(named.tensors);
+    if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
+    apply_key_map(request.map, named.tensors);
+  }
   if (named.tensors.empty()) {
     fail(ErrorCode::import_failed, "no tensor is left", "",
          request.map.empty() ? "the file holds none" : "--map drops every key");

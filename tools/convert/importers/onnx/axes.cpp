@@ -11,23 +11,6 @@ namespace {
 
 using Ints = std::vector<std::int64_t>;
 
-std::int64_t size_of_axis(const Value& value, std::size_t i) {
-  switch (value.axes[i]) {
-    case Axis::c:
-      return value.dims.c;
-    case Axis::h:
-      return value.dims.h;
-    case Axis::w:
-      return value.dims.w;
-    case Axis::hw:
-      return value.dims.h * value.dims.w;
-    case Axis::n:
-    case Axis::one:
-      break;
-  }
-  return 1;
-}
-
 /// Axes counted from 0, each once.
 std::vector<std::size_t> normalised(const Network& net, const Ints& axes, std::size_t rank) {
   std::vector<std::size_t> result;
@@ -84,7 +67,7 @@ Ints target_sizes(const Network& net, const Value& x) {
   };
   const bool zero_copies = net.integer("allowzero", 0) == 0;
   std::int64_t total = 1;
-  for (std::size_t i = 0; i < x.axes.size(); ++i) total = checked_mul(total, size_of_axis(x, i), "Reshape");
+  for (std::size_t i = 0; i < x.axes.size(); ++i) total = checked_mul(total, axis_size(x, i), "Reshape");
   if (shape.values.empty() || shape.values.size() > 8) refuse("1 to 8 sizes are expected");
 
   const std::int64_t images = net.model_images();
@@ -95,7 +78,7 @@ Ints target_sizes(const Network& net, const Value& x) {
   for (std::size_t i = 0; i < shape.values.size(); ++i) {
     Symbol size = shape.values[i];
     if (!size.batch && size.value == 0 && zero_copies && i < x.axes.size()) {
-      size = {x.axes[i] == Axis::n, size_of_axis(x, i)};
+      size = {x.axes[i] == Axis::n, axis_size(x, i)};
     }
     if (i == 0) {
       images_open = !size.batch && size.value == -1;
@@ -140,7 +123,7 @@ void convert_reshape(Network& net) {
   if (x.axes.empty() || x.axes[0] != Axis::n) net.reject("moves the images to another axis");
   const Ints sizes = target_sizes(net, x);
   Ints now;
-  for (std::size_t i = 1; i < x.axes.size(); ++i) now.push_back(size_of_axis(x, i));
+  for (std::size_t i = 1; i < x.axes.size(); ++i) now.push_back(axis_size(x, i));
   const bool positions = x.dims.h != 1 || x.dims.w != 1;
   if (sizes == now) {
     net.alias(0, x);
@@ -175,20 +158,20 @@ void convert_transpose(Network& net) {
 }
 
 void convert_squeeze(Network& net) {
-  Value x = net.value(0);  // a mean over one axis may still be open
+  Value x = net.open_activation(0);
   std::vector<std::size_t> drop;
   if (const auto axes = axes_of(net)) {
     drop = normalised(net, *axes, x.axes.size());
   } else {
     for (std::size_t i = 1; i < x.axes.size(); ++i) {
-      if (size_of_axis(x, i) == 1 && x.axes[i] != Axis::c) drop.push_back(i);
+      if (axis_size(x, i) == 1 && x.axes[i] != Axis::c) drop.push_back(i);
     }
   }
   Axes axes;
   for (std::size_t i = 0; i < x.axes.size(); ++i) {
     if (std::find(drop.begin(), drop.end(), i) == drop.end()) {
       axes.push_back(x.axes[i]);
-    } else if (size_of_axis(x, i) != 1 || x.axes[i] == Axis::n || x.axes[i] == Axis::c) {
+    } else if (axis_size(x, i) != 1 || x.axes[i] == Axis::n || x.axes[i] == Axis::c) {
       net.reject("drops axis " + std::to_string(i) + ", which is not a height or width of 1");
     }
   }
@@ -197,7 +180,7 @@ void convert_squeeze(Network& net) {
 }
 
 void convert_unsqueeze(Network& net) {
-  Value x = net.value(0);
+  Value x = net.open_activation(0);
   const auto axes = axes_of(net);
   if (!axes) net.reject("has no axes");
   const auto added = normalised(net, *axes, x.axes.size() + axes->size());
@@ -213,7 +196,7 @@ void convert_unsqueeze(Network& net) {
 }
 
 void convert_reduce_mean(Network& net) {
-  Value x = net.value(0);
+  Value x = net.open_activation(0);
   const bool keep = net.integer("keepdims", 1) != 0;
   const auto axes = axes_of(net);
   if (!axes || axes->empty()) net.reject("takes the mean over all axes");
@@ -247,18 +230,28 @@ void convert_reduce_mean(Network& net) {
 }
 
 void convert_expand(Network& net) {
-  // Multiplication broadcasts by itself; no other layer can take what is repeated.
-  const Value& x = net.activation(0);
+  // No layer repeats values; a product of two values does so by itself.
+  Value x = net.activation(0);
   const Integers shape = net.shape(1);
-  bool same = shape.values.size() <= x.axes.size();
-  for (std::size_t i = 0; same && i < shape.values.size(); ++i) {
-    const std::size_t axis = x.axes.size() - shape.values.size() + i;
+  const std::size_t rank = x.axes.size();
+  std::vector<std::int64_t> repeats(rank, 1);
+  bool fits = shape.values.size() <= rank;
+  for (std::size_t i = 0; fits && i < shape.values.size(); ++i) {
+    const std::size_t axis = rank - shape.values.size() + i;
     const Symbol& size = shape.values[i];
-    same = size.batch ? x.axes[axis] == Axis::n : size.value == 1 || size.value == size_of_axis(x, axis);
+    if (x.axes[axis] == Axis::n) {
+      fits = size.batch || size.value == 1 || size.value == net.model_images();
+    } else if (size.batch || x.axes[axis] == Axis::c) {
+      fits = !size.batch && (size.value == 1 || size.value == x.dims.c);
+    } else if (size.value != 1 && size.value != axis_size(x, axis)) {
+      fits = axis_size(x, axis) == 1 && size.value > 1;
+      repeats[axis] = size.value;
+    }
   }
-  if (!same)
-    net.reject("repeats values over height and width", "multiply without expand_as: the product broadcasts by itself");
-  net.alias(0, x);
+  if (!fits) net.reject("repeats values over images or channels");
+  if (std::any_of(repeats.begin(), repeats.end(), [](auto count) { return count != 1; }))
+    x.repeats = std::move(repeats);
+  net.alias(0, std::move(x));
 }
 
 }  // namespace resnet::convert::onnx

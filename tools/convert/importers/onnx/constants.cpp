@@ -1,7 +1,7 @@
 // Values that do not depend on the picture: views of weights, and the integers that shapes are computed from.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <functional>
 #include <numeric>
 
 #include "base/checked.hpp"
@@ -19,6 +19,22 @@ Value integers(const Network& net, TensorShape shape, std::vector<Symbol> values
   Value value;
   value.kind = ValueKind::integers;
   value.integers = {std::move(shape), std::move(values)};
+  return value;
+}
+
+/// Numbers that the importer makes a tensor of.
+template <class T>
+Value constant_of(const Network& net, const std::vector<T>& numbers, TensorShape shape, SourceType type) {
+  std::vector<std::byte> bytes(numbers.size() * sizeof(T));
+  if (!bytes.empty()) std::memcpy(bytes.data(), numbers.data(), bytes.size());
+  Value value;
+  value.kind = ValueKind::constant;
+  value.tensor.type = to_string(type);
+  SourceTensor& view = value.tensor.view;
+  view.type = type;
+  view.strides = row_major_strides(shape, "constant");
+  view.shape = std::move(shape);
+  view.storage = net.model().storages->add(std::move(bytes));
   return value;
 }
 
@@ -281,6 +297,26 @@ Value transpose(const Network& net) {
   return result;
 }
 
+Value cast(const Network& net) {
+  const Value& from = net.value(0);
+  const std::int64_t to = net.integer("to", 0);
+  const bool integer = to == 6 || to == 7;  // INT32, INT64
+  if (integer && is_float(from)) {
+    std::vector<Symbol> values;
+    for (const double number : net.numbers(from.tensor, max_values)) {
+      if (!(std::abs(number) < 9.0e15)) net.reject("makes an integer of " + std::to_string(number));
+      values.push_back({false, static_cast<std::int64_t>(number)});
+    }
+    return integers(net, from.tensor.view.shape, std::move(values));
+  }
+  if (!integer && from.kind == ValueKind::integers) {
+    std::vector<double> numbers;
+    for (const std::int64_t number : net.known(0)) numbers.push_back(static_cast<double>(number));
+    return constant_of(net, numbers, from.integers.shape, SourceType::f64);
+  }
+  return from;  // of a weight: the session chooses the precision
+}
+
 }  // namespace
 
 void fold(Network& net) {
@@ -292,8 +328,10 @@ void fold(Network& net) {
   }
   const Value& first = net.value(0);
   Value result;
-  if (op == "Identity" || op == "Dropout" || op == "Cast") {
-    result = first;  // a cast of a weight: the session chooses the precision
+  if (op == "Identity" || op == "Dropout") {
+    result = first;
+  } else if (op == "Cast") {
+    result = cast(net);
   } else if (op == "Transpose") {
     result = transpose(net);
   } else if (op == "Reshape" || op == "Squeeze" || op == "Unsqueeze" || op == "Flatten") {
@@ -330,36 +368,28 @@ void convert_constant(Network& net) {
   const auto& [name, attribute] = *attributes.begin();
   Value value;
   value.kind = ValueKind::constant;
-  Tensor& tensor = value.tensor;
-  const auto from = [&](const auto& numbers, TensorShape shape, SourceType type) {
-    std::vector<std::byte> bytes(numbers.size() * sizeof(numbers[0]));
-    if (!bytes.empty()) std::memcpy(bytes.data(), numbers.data(), bytes.size());
-    tensor.view.type = type;
-    tensor.type = type == SourceType::i64 ? "INT64" : "DOUBLE";
-    tensor.view.strides = row_major_strides(shape, "Constant");
-    tensor.view.shape = std::move(shape);
-    tensor.view.storage = net.model().storages->add(std::move(bytes));
-  };
   switch (attribute.kind) {
     case AttributeKind::tensor:
-      tensor = attribute.tensor;
+      value.tensor = attribute.tensor;
       break;
     case AttributeKind::number:
-      from(std::vector<double>{attribute.number}, {}, SourceType::f64);
+      value = constant_of(net, std::vector<double>{attribute.number}, {}, SourceType::f64);
       break;
     case AttributeKind::integer:
-      from(Ints{attribute.integer}, {}, SourceType::i64);
+      value = constant_of(net, Ints{attribute.integer}, {}, SourceType::i64);
       break;
     case AttributeKind::numbers:
-      from(attribute.numbers, {static_cast<std::int64_t>(attribute.numbers.size())}, SourceType::f64);
+      value =
+          constant_of(net, attribute.numbers, {static_cast<std::int64_t>(attribute.numbers.size())}, SourceType::f64);
       break;
     case AttributeKind::integers:
-      from(attribute.integers, {static_cast<std::int64_t>(attribute.integers.size())}, SourceType::i64);
+      value =
+          constant_of(net, attribute.integers, {static_cast<std::int64_t>(attribute.integers.size())}, SourceType::i64);
       break;
     default:
       net.reject("holds " + name + " (" + attribute.type + "), which is not read");
   }
-  tensor.view.name = net.node().outputs[0];
+  value.tensor.view.name = net.node().outputs[0];
   net.set(std::move(value));
 }
 

@@ -67,6 +67,22 @@ Value combine(Network& net, const char* op, const Value& a, const Value& b) {
   return y;
 }
 
+/// A factor of a product, which repeats values of size 1 by itself.
+Value factor(const Network& net, std::size_t i) {
+  Value value = net.value(i);
+  if (value.repeats.empty()) return net.activation(i);
+  const Value& other = net.value(1 - i);
+  for (std::size_t axis = 0; axis < value.repeats.size(); ++axis) {
+    const std::int64_t count = value.repeats[axis];
+    if (count != 1 && (other.axes.size() != value.axes.size() || axis_size(other, axis) != count)) {
+      net.reject("reads values that Expand repeats " + std::to_string(count) +
+                 " times, but the other factor has another size");
+    }
+  }
+  value.repeats.clear();
+  return value;
+}
+
 }  // namespace
 
 void convert_batch_norm(Network& net) {
@@ -132,6 +148,7 @@ void convert_mul(Network& net) {
   }
   // x * Sigmoid(x)
   for (const std::size_t i : {0u, 1u}) {
+    if (!net.value(0).repeats.empty() || !net.value(1).repeats.empty()) break;
     const Value gate = net.activation(i);
     LayerSpec* layer = net.layer_of(gate);
     if (layer == nullptr || layer->op != "sigmoid" || net.is_shared(i)) continue;
@@ -140,8 +157,7 @@ void convert_mul(Network& net) {
     net.set(gate);
     return;
   }
-  const Value& a = net.activation(0);
-  const Value& b = net.activation(1);
+  const Value a = factor(net, 0), b = factor(net, 1);
   // The engine broadcasts its second input.
   const bool swapped = a.dims.h == 1 && a.dims.w == 1 && !(b.dims.h == 1 && b.dims.w == 1);
   net.set(swapped ? combine(net, "mul", b, a) : combine(net, "mul", a, b));

@@ -65,14 +65,19 @@ const Value& Network::value(std::size_t i) const {
   return values_.at(node_->inputs[i]);
 }
 
-const Value& Network::activation(std::size_t i) const {
+const Value& Network::open_activation(std::size_t i) const {
   const Value& found = value(i);
   if (found.kind != ValueKind::activation) {
     reject("input " + std::to_string(i) + " (\"" + node_->inputs[i] +
-           "\") is a constant, a value that depends on the "
-           "picture is expected");
+           "\") is a constant, a value that depends on the picture is expected");
   }
-  if (found.mean_h || found.mean_w) reject("takes a mean over the height or the width alone, which no layer computes");
+  if (!found.repeats.empty()) reject("reads values that Expand repeats over height and width, only a product may");
+  return found;
+}
+
+const Value& Network::activation(std::size_t i) const {
+  const Value& found = open_activation(i);
+  if (found.mean_h || found.mean_w) reject("reads a mean over the height or the width alone, which no layer computes");
   return found;
 }
 
@@ -320,6 +325,23 @@ void Network::finish_affine(LayerSpec& layer, const Affine& affine) {
   tensor("beta", [&](std::size_t i) { return affine.shift[i]; });
   tensor("mean", [](std::size_t) { return 0.0; });
   tensor("var", [](std::size_t) { return 1.0; });
+}
+
+std::int64_t axis_size(const Value& value, std::size_t axis) {
+  switch (value.axes.at(axis)) {
+    case Axis::c:
+      return value.dims.c;
+    case Axis::h:
+      return value.dims.h;
+    case Axis::w:
+      return value.dims.w;
+    case Axis::hw:
+      return value.dims.h * value.dims.w;
+    case Axis::n:
+    case Axis::one:
+      break;
+  }
+  return 1;
 }
 
 bool is_image(const Value& value) {

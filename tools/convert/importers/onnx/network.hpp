@@ -57,6 +57,7 @@ struct Value {
   Axes axes;
   bool mean_h = false, mean_w = false;  ///< averaged over one axis already; the layer follows with the other
   bool shared = false;                  ///< several nodes read it: its layer stays as it is
+  std::vector<std::int64_t> repeats;    ///< per axis, how often Expand repeats it; empty where it does not
   // constant
   Tensor tensor;
   // integers
@@ -99,6 +100,8 @@ class Network {
   bool given(std::size_t i) const { return i < node_->inputs.size() && !node_->inputs[i].empty(); }
   const Value& value(std::size_t i) const;
   bool is_activation(std::size_t i) const { return given(i) && value(i).kind == ValueKind::activation; }
+  /// One whose mean over height or width may still be half done.
+  const Value& open_activation(std::size_t i) const;
   /// A finished value of a layer, or an error.
   const Value& activation(std::size_t i) const;
   /// The same with axes N, C, H, W.
@@ -178,6 +181,9 @@ std::vector<std::string> layer_names(const std::vector<Node>& nodes);
 
 /// "node \"/conv1/Conv\" (Conv)"
 std::string place_of(const Node& node);
+
+/// Size of an axis; that of the images is 1.
+std::int64_t axis_size(const Value& value, std::size_t axis);
 
 /// True when axes are N, C, H, W, where H and W may be axes of size 1 without meaning.
 bool is_image(const Value& value);

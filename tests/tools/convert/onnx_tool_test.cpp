@@ -1,0 +1,105 @@
+// ONNX files through the tool itself: exit codes, one line of error, the parent's side of external data.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "resnet_engine/model.hpp"
+#include "support/scratch_folder.hpp"
+#include "tools/convert/golden_check.hpp"
+#include "tools/convert/onnx_bytes.hpp"
+
+namespace resnet::test {
+namespace {
+
+using onnx::attribute;
+using onnx::ModelBytes;
+using onnx::tensor;
+
+struct Outcome {
+  int exit_code = 0;
+  std::string error;
+};
+
+class OnnxTool : public testing::Test {
+ protected:
+  Outcome convert(const std::string& source, const std::string& options = {}) const {
+    const std::string errors = folder / "errors";
+    const std::string command = RESNET_BIN_DIR "/resnet_convert --quiet " + source + " -o " + (folder / "net.rne") + ' ' +
+                                options + " 2> " + errors;
+    const int status = std::system(command.c_str());
+    return {WEXITSTATUS(status), read_text(errors)};
+  }
+  void expect_refusal(const ModelBytes& model, const std::string& part) const { expect_refusal(model.bytes(), part); }
+  void expect_refusal(const std::string& bytes, const std::string& part) const {
+    const std::string path = folder / "model.onnx";
+    std::ofstream(path, std::ios::binary) << bytes;
+    const Outcome outcome = convert(path);
+    EXPECT_EQ(outcome.exit_code, 3) << outcome.error;
+    EXPECT_NE(outcome.error.find(part), std::string::npos) << outcome.error;
+    EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
+    EXPECT_FALSE(std::filesystem::exists(folder / "net.rne"));
+  }
+  ScratchFolder folder;
+};
+
+TEST_F(OnnxTool, HostileFilesGiveExitCode3AndOneLine) {
+  ModelBytes model;
+  model.weight(tensor("w", {4, 3, 3, 3}, std::vector<float>{std::numeric_limits<float>::quiet_NaN()})).add("Conv", {"x", "w"}, {"y"});
+  expect_refusal(model, "w: element [0, 0, 0, 0] (out, row, column, in) is NaN or infinite");
+  model = ModelBytes();
+  model.weight(tensor("w", {4, 5, 3, 3})).add("Conv", {"x", "w"}, {"y"});
+  expect_refusal(model, "layer 'y'");
+  model = ModelBytes();
+  model.inputs = {onnx::value("x", {1, 3, std::int64_t{1} << 40, 8})};
+  model.add("Relu", {"x"}, {"y"});
+  expect_refusal(model, "model.onnx");
+  model = ModelBytes();
+  model.add("Einsum\x1b[31m\xff", {"x"}, {"y"});  // no terminal sequence gets through
+  expect_refusal(model, "Einsum\\x1b[31m");
+  // A hundred megabytes of records out of a few.
+  std::string empty;
+  for (int i = 0; i < 1'000'000; ++i) empty += std::string("\x2a\0", 2);
+  expect_refusal(onnx::number(1, 8) + onnx::field(2, "p") + onnx::field(7, onnx::field(1, empty)), "model.onnx");
+  std::string attributes;
+  for (int i = 0; i < 200'000; ++i) attributes += onnx::field(5, onnx::field(6, onnx::field(1, "") + onnx::field(1, "")));
+  expect_refusal(onnx::number(1, 8) + onnx::field(2, "p") + onnx::field(7, onnx::field(1, attributes)), "model.onnx");
+}
+
+TEST_F(OnnxTool, AnArchitectureOrAMapBesideItsOwnIsAUsageError) {
+  EXPECT_EQ(convert(golden_path("onnx/opset18.onnx"), "--arch resnet18").exit_code, 2);
+  std::ofstream(folder / "map.txt") << "a -> b\n";
+  EXPECT_EQ(convert(golden_path("onnx/opset18.onnx"), "--map " + (folder / "map.txt")).exit_code, 2);
+}
+
+TEST_F(OnnxTool, AnInputSizeMayBeChosen) {
+  ASSERT_EQ(convert(golden_path("onnx/opset18.onnx"), "--input-size 64x48").exit_code, 0);
+  const Model model = Model::load(folder / "net.rne");
+  EXPECT_NE(model.describe_json().find("64"), std::string::npos);
+}
+
+TEST_F(OnnxTool, ExternalDataIsOpenedOnlyAsARegularFileBesideTheModel) {
+  namespace fs = std::filesystem;
+  fs::copy_file(golden_path("onnx/external.onnx"), folder / "external.onnx");
+  const std::string source = folder / "external.onnx", data = folder / "external.onnx.data";
+  Outcome outcome = convert(source, "--allow-external-data");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.error.find("external.onnx.data"), std::string::npos) << outcome.error;
+  fs::create_symlink(golden_path("onnx/external.onnx.data"), data);
+  EXPECT_EQ(convert(source, "--allow-external-data").exit_code, 3);
+  fs::remove(data);
+  fs::copy_file(golden_path("onnx/external.onnx.data"), data);
+  EXPECT_EQ(convert(source).exit_code, 3);  // without leave
+  EXPECT_EQ(convert(source, "--allow-external-data").exit_code, 0);
+  fs::resize_file(data, fs::file_size(data) - 1);
+  outcome = convert(source, "--allow-external-data");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.error.find("copy both files again"), std::string::npos) << outcome.error;
+}
+
+}  // namespace
+}  // namespace resnet::test
