@@ -31,7 +31,7 @@ def save(name, nodes, constants, opset, shape=(1, 2, 4, 4), raw=True, inputs=Fal
 
 
 HERE.mkdir(exist_ok=True)
-w = np.arange(8).reshape(2, 2, 2, 2) / 8 - 0.4
+w = np.arange(16).reshape(2, 2, 2, 2) / 16 - 0.4
 two = np.array([0.5, 2.0])
 save("classic", [
     node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 0, 0], strides=[1, 1], kernel_shape=[2, 2], group=1, dilations=[1, 1]),

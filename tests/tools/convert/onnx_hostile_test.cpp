@@ -141,9 +141,12 @@ TEST(OnnxHostile, ShapesCannotBeComputedForEver) {
 }
 
 TEST(OnnxHostile, ExternalDataNeedsAPlainNameAndLeave) {
-  const auto external = [](const std::string& location, const std::string& offset = "0", const std::string& length = "432") {
+  const auto external = [](const std::string& location, const std::string& offset = "0",
+                           const std::string& length = "432") {
     ModelBytes model;
-    const auto entry = [](const std::string& key, const std::string& text) { return field(13, field(1, key) + field(2, text)); };
+    const auto entry = [](const std::string& key, const std::string& text) {
+      return field(13, field(1, key) + field(2, text));
+    };
     model.weight(number(1, 4) + number(1, 3) + number(1, 3) + number(1, 3) + number(2, 1) + field(8, "w") +
                  entry("location", location) + entry("offset", offset) + entry("length", length) + number(14, 1));
     return model.add("Conv", {"x", "w"}, {"y"}).bytes();
@@ -185,9 +188,10 @@ TEST(OnnxHostile, FieldsThatAreNoModelAreRefused) {
   expect_refusal(model, "attribute alpha is no number");
 }
 
+/// Exports and the fuzzer's seeds.
 std::vector<std::string> goldens() {
   std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(RESNET_SOURCE_DIR "/tests/golden/onnx")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(RESNET_SOURCE_DIR "/tests/golden/onnx")) {
     if (entry.path().extension() == ".onnx") files.push_back(entry.path().string());
   }
   std::sort(files.begin(), files.end());
@@ -205,7 +209,7 @@ TEST(OnnxHostile, EveryTruncationIsRefused) {
 
 TEST(OnnxHostile, DamageGivesAGraphOrAnError) {
   const std::vector<std::string> files = goldens();
-  ASSERT_GE(files.size(), 10u);
+  ASSERT_GE(files.size(), 16u);
   std::mt19937 random(7);
   int accepted = 0;
   for (int i = 0; i < 3000; ++i) {
@@ -241,10 +245,15 @@ TEST(OnnxHostile, DamageToTheDescriptionGivesAGraphOrAnError) {
   EXPECT_GT(accepted, 500);
 }
 
-TEST(OnnxHostile, InputsThatTheFuzzerFoundGiveAnError) {
+TEST(OnnxHostile, TheFuzzersSeedsAreReadAndItsFindingsAnswered) {
+  int seeds = 0;
   for (const auto& entry : std::filesystem::directory_iterator(RESNET_SOURCE_DIR "/tests/golden/onnx/fuzz")) {
-    fuzz::read_onnx(to_bytes(read_text(entry.path().string())));
+    const bool accepted = fuzz::read_onnx(to_bytes(read_text(entry.path().string())));
+    if (entry.path().filename().string().starts_with("found_")) continue;
+    EXPECT_TRUE(accepted) << entry.path();
+    ++seeds;
   }
+  EXPECT_EQ(seeds, 5);
 }
 
 }  // namespace

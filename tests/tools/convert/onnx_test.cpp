@@ -73,7 +73,8 @@ ModelBytes conv() {
   return model;
 }
 /// The same with a node behind it that makes the output.
-ModelBytes behind_conv(std::string_view op, const onnx::Names& more = {}, const std::vector<std::string>& attributes = {}) {
+ModelBytes behind_conv(std::string_view op, const onnx::Names& more = {},
+                       const std::vector<std::string>& attributes = {}) {
   ModelBytes model = conv();
   onnx::Names inputs = {"c"};
   inputs.insert(inputs.end(), more.begin(), more.end());
@@ -97,8 +98,9 @@ TEST(Onnx, IsSniffedByItsFieldsAfterEveryFormatThatHasAMagic) {
   EXPECT_EQ(sniffed(model.bytes().substr(0, 60)), "ONNX");
   const std::string safetensors = "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}";
   EXPECT_EQ(sniffed(std::string("\x37\0\0\0\0\0\0\0", 8) + safetensors), "safetensors");
-  for (const std::string& other : {std::string("hello world, this is text"), std::string(100, '\0'), std::string("\x08\x07"),
-                                   std::string("\x08\x07\xFF\xFF\xFF"), std::string("\x12\x05hello")}) {
+  for (const std::string& other :
+       {std::string("hello world, this is text"), std::string(100, '\0'), std::string("\x08\x07"),
+        std::string("\x08\x07\xFF\xFF\xFF"), std::string("\x12\x05hello")}) {
     EXPECT_THROW(sniffed(other), Error) << other;
   }
 }
@@ -136,8 +138,7 @@ TEST(Onnx, NamesLayersAfterTheModulesOfPyTorch) {
   const Net net(model);
   std::string names;
   for (const LayerSpec& layer : net.layers()) names += layer.name + ' ';
-  EXPECT_EQ(names,
-            "input layer1.0.conv1 layer1.0.relu layer1.0.relu_1 layer1.0.add layer1.0.add_1 stem_relu y ");
+  EXPECT_EQ(names, "input layer1.0.conv1 layer1.0.relu layer1.0.relu_1 layer1.0.add layer1.0.add_1 stem_relu y ");
 }
 
 TEST(Onnx, PaddingPoliciesStayPolicies) {
@@ -363,7 +364,8 @@ TEST(OnnxRefusals, OfTrainingForms) {
   ModelBytes model = conv();
   for (const char* name : {"g", "b", "m", "v"}) model.weight(tensor(name, {4}, Floats{1}));
   ModelBytes training = model;
-  training.add("BatchNormalization", {"c", "g", "b", "m", "v"}, {"y", "m2", "v2"}, {attribute("training_mode", std::int64_t{1})});
+  training.add("BatchNormalization", {"c", "g", "b", "m", "v"}, {"y", "m2", "v2"},
+               {attribute("training_mode", std::int64_t{1})});
   expect_refusal(training, "model.eval()");
   training = model;
   training.opset = 9;

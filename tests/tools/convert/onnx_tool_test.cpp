@@ -29,8 +29,8 @@ class OnnxTool : public testing::Test {
  protected:
   Outcome convert(const std::string& source, const std::string& options = {}) const {
     const std::string errors = folder / "errors";
-    const std::string command = RESNET_BIN_DIR "/resnet_convert --quiet " + source + " -o " + (folder / "net.rne") + ' ' +
-                                options + " 2> " + errors;
+    const std::string command = RESNET_BIN_DIR "/resnet_convert --quiet " + source + " -o " + (folder / "net.rne") +
+                                ' ' + options + " 2> " + errors;
     const int status = std::system(command.c_str());
     return {WEXITSTATUS(status), read_text(errors)};
   }
@@ -49,7 +49,8 @@ class OnnxTool : public testing::Test {
 
 TEST_F(OnnxTool, HostileFilesGiveExitCode3AndOneLine) {
   ModelBytes model;
-  model.weight(tensor("w", {4, 3, 3, 3}, std::vector<float>{std::numeric_limits<float>::quiet_NaN()})).add("Conv", {"x", "w"}, {"y"});
+  model.weight(tensor("w", {4, 3, 3, 3}, std::vector<float>{std::numeric_limits<float>::quiet_NaN()}))
+      .add("Conv", {"x", "w"}, {"y"});
   expect_refusal(model, "w: element [0, 0, 0, 0] (out, row, column, in) is NaN or infinite");
   model = ModelBytes();
   model.weight(tensor("w", {4, 5, 3, 3})).add("Conv", {"x", "w"}, {"y"});
@@ -66,7 +67,8 @@ TEST_F(OnnxTool, HostileFilesGiveExitCode3AndOneLine) {
   for (int i = 0; i < 1'000'000; ++i) empty += std::string("\x2a\0", 2);
   expect_refusal(onnx::number(1, 8) + onnx::field(2, "p") + onnx::field(7, onnx::field(1, empty)), "model.onnx");
   std::string attributes;
-  for (int i = 0; i < 200'000; ++i) attributes += onnx::field(5, onnx::field(6, onnx::field(1, "") + onnx::field(1, "")));
+  for (int i = 0; i < 200'000; ++i)
+    attributes += onnx::field(5, onnx::field(6, onnx::field(1, "") + onnx::field(1, "")));
   expect_refusal(onnx::number(1, 8) + onnx::field(2, "p") + onnx::field(7, onnx::field(1, attributes)), "model.onnx");
 }
 

@@ -77,7 +77,7 @@ const std::vector<LibraryRule>& library_rules() {
       {"libpng", {"png.h", "pngconf.h", "libpng"}, {"engine/image/"}},
       {"libzip", {"zip.h", "zipconf.h"}, {"tools/convert/"}},
       {"libhdf5", {"hdf5.h", "hdf5/", "H5"}, {"tools/convert/"}},
-      {"protobuf and ONNX", {"google/protobuf/", "onnx/"}, {"tools/convert/"}},
+      {"protobuf and ONNX", {"google/protobuf/", "onnx/"}, {"tools/convert/importers/onnx/proto.cpp"}},
   };
   return rules;
 }
