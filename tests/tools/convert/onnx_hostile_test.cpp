@@ -140,6 +140,42 @@ TEST(OnnxHostile, ShapesCannotBeComputedForEver) {
   expect_refusal(model, "more than 1024 numbers");
 }
 
+TEST(OnnxHostile, EmptyConstantsAndAxesNamedTwiceAreErrors) {
+  const auto reshaped = [](const std::vector<Ints>& slice) {  // starts, ends, axes, steps of [1, 3, 8, 8]
+    ModelBytes model = relu();
+    model.add("Shape", {"y"}, {"s"})
+        .add("Slice", {"s", "i0", "i1", "i2", "i3"}, {"t"})
+        .add("Reshape", {"y", "t"}, {"z"});
+    for (std::size_t i = 0; i < 4; ++i) {
+      model.weight(tensor("i" + std::to_string(i), {static_cast<std::int64_t>(slice[i].size())}, slice[i]));
+    }
+    model.outputs = {onnx::value("z", {1})};
+    return model;
+  };
+  EXPECT_EQ(import(reshaped({{0}, {9}, {0}, {1}}).bytes()).graph->layers.size(), 2u);
+  expect_refusal(reshaped({{0, 0}, {4, 4}, {0, 0}, {2, 2}}), "an axis twice");
+  expect_refusal(reshaped({{0}, {4}, {1}, {1}}), "axis 1 of a constant with 1 axes");
+  expect_refusal(reshaped({{0}, {4}, {0}, {0}}), "a step of 0");
+  expect_refusal(reshaped({{3}, {-9}, {0}, {-1}}), "the number of images");  // turned round
+  expect_refusal(reshaped({{4}, {2}, {0}, {1}}), "1 to 8 sizes");
+  ModelBytes model = relu();
+  model.weight(tensor("none", {0}, Ints{})).weight(tensor("empty", {0})).weight(tensor("m", {0, 192}));
+  model.add("Flatten", {"y"}, {"f"});
+  model.outputs = {onnx::value("z", {1})};
+  ModelBytes other = model;
+  other.add("Gemm", {"f", "m", "empty"}, {"z"}, {attribute("transB", std::int64_t{1}), attribute("alpha", 2.0f)});
+  expect_refusal(other, "its bias is 0");
+  other = model;
+  other.weight(tensor("p", {8}, Ints{0, 0, 1, 1, 0, 0, 1, 1})).add("Pad", {"y", "p", "empty"}, {"z"});
+  expect_refusal(other, "is empty, a number is expected");
+  other = model;
+  other.add("Add", {"y", "empty"}, {"z"});
+  expect_refusal(other, "neither one number nor one per channel");
+  other = model;
+  other.add("Slice", {"none", "none", "none"}, {"t"}).add("Reshape", {"y", "t"}, {"z"});
+  expect_refusal(other, "1 to 8 sizes");
+}
+
 TEST(OnnxHostile, ExternalDataNeedsAPlainNameAndLeave) {
   const auto external = [](const std::string& location, const std::string& offset = "0",
                            const std::string& length = "432") {

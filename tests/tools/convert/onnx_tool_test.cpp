@@ -60,8 +60,11 @@ TEST_F(OnnxTool, HostileFilesGiveExitCode3AndOneLine) {
   model.add("Relu", {"x"}, {"y"});
   expect_refusal(model, "model.onnx");
   model = ModelBytes();
-  model.add("Einsum\x1b[31m\xff", {"x"}, {"y"});  // no terminal sequence gets through
-  expect_refusal(model, "Einsum\\x1b[31m");
+  model.add("Einsum\n\x1b[31m\xff", {"x"}, {"y"});  // no terminal sequence gets through
+  expect_refusal(model, "Einsum__[31m");
+  model = ModelBytes();
+  model.weight(tensor("__metadata__", {4, 3, 3, 3})).add("Conv", {"x", "__metadata__"}, {"y"});
+  expect_refusal(model, "__metadata__");
   // A hundred megabytes of records out of a few.
   std::string empty;
   for (int i = 0; i < 1'000'000; ++i) empty += std::string("\x2a\0", 2);

@@ -132,18 +132,22 @@ Value slice(const Network& net) {
   TensorShape shape = from.shape;
   Ints step = row_major_strides(from.shape, "Slice");
   std::int64_t first = 0;
+  std::vector<bool> seen(rank, false);
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const std::size_t axis = axis_of(net, axes[i], rank);
     const std::int64_t size = from.shape[axis], stride = steps[i];
+    if (seen[axis]) net.reject("has an axis twice");
+    seen[axis] = true;
     if (stride == 0 || stride < -max_values || stride > max_values)
       net.reject("has a step of " + std::to_string(stride));
+    if (size == 0) continue;
     const auto bound = [&](std::int64_t value, std::int64_t low, std::int64_t high) {
       return std::clamp(value < 0 ? value + size : value, low, high);
     };
     const std::int64_t begin = stride > 0 ? bound(starts[i], 0, size) : bound(starts[i], 0, size - 1);
     const std::int64_t end = stride > 0 ? bound(ends[i], 0, size) : bound(ends[i], -1, size - 1);
     const std::int64_t length = stride > 0 ? (end - begin + stride - 1) / stride : (end - begin + stride + 1) / stride;
-    shape[axis] = size == 0 ? 0 : std::max<std::int64_t>(length, 0);
+    shape[axis] = std::max<std::int64_t>(length, 0);
     first += begin * step[axis];
     step[axis] *= stride;
   }

@@ -49,8 +49,9 @@ void convert_gemm(Network& net) {
       weights.emplace_back("bias", bias);
     } else {
       shift = net.numbers(net.constant(2), max_features);
-      if (values != classes && values != 1)
+      if (shift.empty() || (values != classes && values != 1)) {
         net.reject("its bias is " + to_string(bias.shape) + ", its outputs are " + std::to_string(classes));
+      }
       shift.resize(static_cast<std::size_t>(std::min(classes, max_features)), shift.front());
       for (double& value : shift) value *= beta;
     }

@@ -174,9 +174,7 @@ void convert_clip(Network& net) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   constexpr double largest = std::numeric_limits<float>::max();
   const auto bound = [&](std::size_t i, const char* attribute, double fallback) {
-    if (!net.given(i)) return net.number(attribute, fallback);
-    const auto values = net.numbers(net.constant(i), 1);
-    return values.empty() ? fallback : values.front();
+    return net.given(i) ? net.scalar(i) : net.number(attribute, fallback);
   };
   const double low = bound(1, "min", -infinity), high = bound(2, "max", infinity);
   const Value& x = net.activation(0);

@@ -155,6 +155,13 @@ std::vector<double> Network::numbers(const Tensor& tensor, std::int64_t limit) c
   return values;
 }
 
+double Network::scalar(std::size_t i) const {
+  const auto values = numbers(constant(i), 1);
+  if (values.empty())
+    reject("input " + std::to_string(i) + " (\"" + node_->inputs[i] + "\") is empty, a number is expected");
+  return values.front();
+}
+
 Integers Network::shape(std::size_t i) const {
   const Value& found = value(i);
   if (found.kind == ValueKind::integers) return found.integers;

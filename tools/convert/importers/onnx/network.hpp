@@ -116,6 +116,8 @@ class Network {
 
   /// Values of a small constant. @throws Error import_failed for more than `limit`
   std::vector<double> numbers(const Tensor& tensor, std::int64_t limit) const;
+  /// The one number that input `i` holds.
+  double scalar(std::size_t i) const;
 
   /// Adds a layer for the current node, with the op's own size rule; axes are those of the first input.
   Value add(const char* op, const std::vector<const Value*>& inputs, AttrMap attrs = {},

@@ -20,7 +20,7 @@ void convert_cast(Network& net) {
 }
 
 void convert_dropout(Network& net) {
-  if (net.given(2) && net.numbers(net.constant(2), 1) != std::vector<double>{0.0}) {
+  if (net.given(2) && net.scalar(2) != 0) {
     net.reject("drops values at inference (training_mode)", "export the model in evaluation mode: model.eval()");
   }
   convert_identity(net);

@@ -189,7 +189,11 @@ class Parser {
                std::to_string(max_name),
            where_);
     }
-    return tools::to_utf8(bytes);
+    std::string clean = tools::to_utf8(bytes);
+    for (char& c : clean) {  // names stand in errors of one line
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '_';
+    }
+    return clean;
   }
   std::string read_text(const char* what) {
     std::string bytes;

@@ -113,7 +113,7 @@ void convert_pad(Network& net) {
   } else if (mode != "constant") {
     net.reject("pads by \"" + mode + "\", zeros and reflect are read");
   } else {
-    const double fill = net.given(2) ? net.numbers(net.constant(2), 1).at(0) : net.number("value", 0);
+    const double fill = net.given(2) ? net.scalar(2) : net.number("value", 0);
     if (fill != 0) net.reject("pads with " + std::to_string(fill) + ", zeros and reflect are read");
   }
   net.set(net.add("pad", {&x}, std::move(attrs)));
