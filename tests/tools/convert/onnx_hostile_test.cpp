@@ -172,6 +172,10 @@ TEST(OnnxHostile, EmptyConstantsAndAxesNamedTwiceAreErrors) {
   other.add("Add", {"y", "empty"}, {"z"});
   expect_refusal(other, "neither one number nor one per channel");
   other = model;
+  other.weight(tensor("from", {1}, Ints{3})).weight(tensor("to", {1}, Ints{0})).weight(tensor("back", {1}, Ints{-1}));
+  other.weight(tensor("axis", {1}, Ints{0})).add("Slice", {"none", "from", "to", "axis", "back"}, {"t"});
+  expect_refusal(other.add("Reshape", {"y", "t"}, {"z"}), "1 to 8 sizes");
+  other = model;
   other.add("Slice", {"none", "none", "none"}, {"t"}).add("Reshape", {"y", "t"}, {"z"});
   expect_refusal(other, "1 to 8 sizes");
 }

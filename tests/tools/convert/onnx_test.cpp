@@ -197,6 +197,21 @@ TEST(Onnx, AConstantPerChannelBecomesABiasOrAMap) {
   EXPECT_EQ(scale.weight("y", "gamma"), (Floats{1, -2, 0, 4}));
   EXPECT_EQ(scale.weight("y", "var"), (Floats{1, 1, 1, 1}));
 
+  model = conv();  // a constant less x, and x less a constant
+  model.weight(tensor("s", {4, 1, 1}, Floats{1, 2, 3, 4})).add("Sub", {"s", "c"}, {"y"});
+  EXPECT_EQ(Net(model).weight("y", "gamma"), (Floats{-1, -1, -1, -1}));
+  EXPECT_EQ(Net(model).weight("y", "beta"), (Floats{1, 2, 3, 4}));
+  model = behind_conv("Sub", {"s"});
+  model.weight(tensor("s", {4, 1, 1}, Floats{1, 2, 3, 4}));
+  EXPECT_EQ(Net(model).weight("y", "gamma"), (Floats{1, 1, 1, 1}));
+  EXPECT_EQ(Net(model).weight("y", "beta"), (Floats{-1, -2, -3, -4}));
+  model = conv();  // nothing divides by a value
+  model.weight(tensor("s", {}, Floats{1})).add("Div", {"s", "c"}, {"y"});
+  expect_refusal(model, "divides by a value");
+  model = behind_conv("Div", {"s"});
+  model.weight(tensor("s", {}, Floats{0}));
+  expect_refusal(model, "a constant that is zero, infinite or NaN");
+
   // Read by somebody else: the convolution keeps its value.
   model = conv();
   model.weight(tensor("b", {4, 1, 1}, Floats{1, 2, 3, 4})).add("Add", {"c", "b"}, {"d"}).add("Add", {"c", "d"}, {"y"});
