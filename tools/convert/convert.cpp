@@ -203,13 +203,13 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   const KnownFile* known = find_known_file(sha256);
   const Importer& importer = find_importer(source);
   Imported named = importer.read(files);
-  note_wrong_hash(request, known, sha256, named.notes);
   if (named.graph) check_not_described(request);
+  note_wrong_hash(request, known, sha256, named.notes);
   name_keras_weights(named, request);
   for (SourceTensor& tensor : named.tensors) {
     if (tensor.key.empty()) tensor.key = tensor.name;
   }
-  if (!named.graph) {
+  if (!named.graph) {  // else its layers name its tensors as they are
     const std::string prefixes = strip_common_prefixes(named.tensors);
     if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
     apply_key_map(request.map, named.tensors);
