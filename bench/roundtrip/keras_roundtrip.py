@@ -98,4 +98,4 @@ for build in (applications.ResNet50, applications.ResNet101, applications.ResNet
         check(build.__name__, build(weights=None), suffix)
 for build in (applications.ResNet50, applications.ResNet50V2):
     for suffix in (".weights.h5", "_weights.h5")[: 2 if LEGACY else 1]:
-        check(build.__name__, build(weights=None), suffix, (), lambda path: build(weights=None).load_weights(path))
+        check(build.__name__, build(weights=None), suffix, ["--arch", f"keras:{build.__name__.lower()}"], lambda path: build(weights=None).load_weights(path))

@@ -30,8 +30,8 @@ const Importer& find_importer(const SourceFile& file) {
     if (importer->sniff(head, file.size())) return *importer;
   }
   if (file.size() == 0) fail(ErrorCode::import_failed, "the file is empty", file.name(), "download or copy it again");
-  fail(ErrorCode::import_failed, "is no PyTorch (.pth, .pt), safetensors, Keras (.keras, .h5) or ONNX file", file.name(),
-       "save a state dict with torch.save(model.state_dict(), \"model.pth\") and convert that");
+  fail(ErrorCode::import_failed, "is no PyTorch (.pth, .pt), safetensors, Keras (.keras, .h5) or ONNX file",
+       file.name(), "save a state dict with torch.save(model.state_dict(), \"model.pth\") and convert that");
 }
 
 }  // namespace resnet::convert

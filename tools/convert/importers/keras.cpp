@@ -138,6 +138,7 @@ bool use_keras_application(std::string_view name, Imported& weights, const std::
 }
 
 std::string_view find_keras_application(const Imported& weights) {
+  if (is_counted_layout(weights.tensors)) return {};  // numbers of layers are no names
   for (const std::string_view name : keras_application_names()) {
     if (fits_keras_layers(keras_node(keras_application(name, 1)), weights.tensors)) return name;
   }

@@ -14,7 +14,7 @@ void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& 
 /// Takes keras.applications' architecture of this name ("keras:resnet50"), with as many classes as the file's dense
 /// layer "predictions" has. @return false for an unknown name
 bool use_keras_application(std::string_view name, Imported& weights, const std::string& where);
-/// The name whose weights the file has, or "".
+/// The name whose layers the file names, or "". A file that only counts layers is never taken for one.
 std::string_view find_keras_application(const Imported& weights);
 /// Names as far as no architecture is needed.
 void name_without_architecture(Imported& weights);

@@ -1,0 +1,61 @@
+// What the fuzzers start from and what they found, replayed: every input gives a model or an Error. Whole files of the
+// frameworks must be accepted, or the calls test nothing.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "convert/importers/importer.hpp"
+#include "fuzz/import_fuzz.hpp"
+#include "support/scratch_folder.hpp"
+#include "tools/convert/byte_files.hpp"
+
+namespace resnet::convert {
+namespace {
+
+using namespace resnet::test;
+
+/// Runs `call` on every file of a folder below tests/ and returns how many were accepted.
+template <class Call>
+int replay(const std::string& folder, Call call) {
+  int accepted = 0;
+  const std::filesystem::path path = RESNET_SOURCE_DIR "/tests/" + folder;
+  if (!std::filesystem::exists(path)) return 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.is_regular_file() && call(read_text(entry.path().string()))) ++accepted;
+  }
+  return accepted;
+}
+
+TEST(FuzzCorpus, Zip) {
+  const auto call = [](const std::string& text) { return fuzz::read_as(torch_zip_importer, to_bytes(text)); };
+  replay("fuzz/corpus/zip", call);
+  EXPECT_GE(replay("golden/torch", call), 2);
+}
+
+TEST(FuzzCorpus, Safetensors) {
+  const auto call = [](const std::string& text) { return fuzz::read_as(safetensors_importer, to_bytes(text)); };
+  EXPECT_GE(replay("fuzz/corpus/safetensors", call), 1);
+}
+
+TEST(FuzzCorpus, KerasJson) {
+  const auto call = [](const std::string& text) { return fuzz::read_keras_json(text); };
+  EXPECT_GE(replay("fuzz/corpus/keras_json", call), 1);
+  EXPECT_GE(replay("golden/keras", call), 6);
+}
+
+TEST(FuzzCorpus, Hdf5) {
+  const auto call = [](const std::string& text) { return fuzz::read_limited(keras_h5_importer, to_bytes(text)); };
+  replay("fuzz/corpus/hdf5", call);
+  replay("golden/keras/hostile", call);
+  EXPECT_GE(replay("golden/keras", call), 5);
+}
+
+TEST(FuzzCorpus, KerasZip) {
+  const auto call = [](const std::string& text) { return fuzz::read_limited(keras_zip_importer, to_bytes(text)); };
+  replay("fuzz/corpus/keras_zip", call);
+  EXPECT_GE(replay("golden/keras", call), 6);
+}
+
+}  // namespace
+}  // namespace resnet::convert
