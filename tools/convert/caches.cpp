@@ -8,7 +8,7 @@
 
 #include "base/check.hpp"
 #include "convert/known_files.hpp"
-#include "convert/torchvision.hpp"
+#include "convert/known_nets.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -68,8 +68,7 @@ CacheFolders CacheFolders::from_environment() {
 CachedFile find_cached(std::string_view net, const CacheFolders& folders) {
   if (find_torchvision_net(net) == nullptr) {
     std::string names;
-    for (const TorchvisionNet& known : torchvision_nets())
-      names += (names.empty() ? "" : ", ") + std::string(known.name);
+    for (const KnownNet& known : torchvision_nets()) names += (names.empty() ? "" : ", ") + std::string(known.name);
     fail(ErrorCode::invalid_argument, "torchvision has no ResNet of that name", "torchvision:" + std::string(net),
          "use one of " + names);
   }

@@ -47,6 +47,7 @@ std::vector<std::string> split_labels(std::string_view text) {
 ArchChoice parse_arch(const std::string& arch) {
   ArchChoice choice;
   choice.name = arch;
+  if (!arch.ends_with(".json")) choice.answers = take_answers(choice.name);
   for (const EmbeddedText& recipe : embedded_recipes()) {
     choice.recipes.push_back({std::string(recipe.name), std::string(recipe.text)});
   }

@@ -219,8 +219,8 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
          request.map.empty() ? "the file holds none" : "--map drops every key");
   }
 
+  Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(request.arch, named.tensors);
   const TensorIndex index(named.tensors);
-  Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(request.arch, index);
   check_net(request, recipe);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   const Mapping mapping = map_tensors(recipe, index);

@@ -20,26 +20,22 @@ std::string_view trimmed(std::string_view text) {
 
 bool glob_match(std::string_view pattern, std::string_view text, std::vector<std::string_view>* matched) {
   // The parts between the stars are searched from left to right, the last one at the end: no backtracking.
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0;;) {
-    const std::size_t star = pattern.find('*', begin);
-    parts.push_back(pattern.substr(begin, star == std::string_view::npos ? star : star - begin));
-    if (star == std::string_view::npos) break;
-    begin = star + 1;
-  }
   if (matched != nullptr) matched->clear();
-  if (parts.size() == 1) return pattern == text;
-  if (!text.starts_with(parts.front())) return false;
-  std::size_t position = parts.front().size();
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    std::size_t found = text.find(parts[i], position);
-    if (i + 1 == parts.size()) {
-      if (text.size() < position + parts[i].size() || !text.ends_with(parts[i])) return false;
-      found = text.size() - parts[i].size();
+  std::size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == text;
+  if (!text.starts_with(pattern.substr(0, star))) return false;
+  for (std::size_t position = star; star != std::string_view::npos;) {
+    const std::size_t next = pattern.find('*', star + 1);
+    const std::string_view part = pattern.substr(star + 1, next == std::string_view::npos ? next : next - star - 1);
+    std::size_t found = text.find(part, position);
+    if (next == std::string_view::npos) {
+      if (text.size() < position + part.size() || !text.ends_with(part)) return false;
+      found = text.size() - part.size();
     }
     if (found == std::string_view::npos) return false;
     if (matched != nullptr) matched->push_back(text.substr(position, found - position));
-    position = found + parts[i].size();
+    position = found + part.size();
+    star = next;
   }
   return true;
 }
@@ -72,10 +68,12 @@ KeyMap KeyMap::parse(std::string_view text, const std::string& where) {
   return map;
 }
 
-std::string KeyMap::apply(const std::string& key) const {
+std::string KeyMap::apply(const std::string& key, std::size_t* number) const {
   std::vector<std::string_view> matched;
-  for (const Rule& rule : rules_) {
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    const Rule& rule = rules_[i];
     if (!glob_match(rule.pattern, key, &matched)) continue;
+    if (number != nullptr) *number = i;
     if (rule.name == "-") return {};
     std::string name;
     std::size_t star = 0;
@@ -89,6 +87,16 @@ std::string KeyMap::apply(const std::string& key) const {
     return name;
   }
   return key;
+}
+
+KeyMap KeyMap::reversed(const std::set<std::size_t>& numbers) const {
+  KeyMap result;
+  for (const std::size_t i : numbers) {
+    const Rule& rule = rules_.at(i);
+    const auto stars = [](const std::string& s) { return std::count(s.begin(), s.end(), '*'); };
+    if (stars(rule.name) == stars(rule.pattern)) result.rules_.push_back({rule.name, rule.pattern});
+  }
+  return result;
 }
 
 std::string strip_common_prefixes(std::vector<SourceTensor>& tensors) {

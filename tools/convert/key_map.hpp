@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +20,11 @@ class KeyMap {
   static KeyMap parse(std::string_view text, const std::string& where);
 
   bool empty() const { return rules_.empty(); }
-  /// The new name, or an empty one for a dropped key.
-  std::string apply(const std::string& key) const;
+  /// The new name, or an empty one for a dropped key. `rule` gets the number of the rule that matched, if one did.
+  std::string apply(const std::string& key, std::size_t* rule = nullptr) const;
+
+  /// The map from new names to old ones, of those of the rules `numbers` whose name has as many * as the pattern.
+  KeyMap reversed(const std::set<std::size_t>& numbers) const;
 
  private:
   struct Rule {

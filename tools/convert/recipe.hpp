@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -23,6 +24,8 @@ struct Recipe {
   std::string preprocess_json;                  ///< instead of a preset, or empty
   std::vector<std::string> labels;
   std::string note;  ///< printed when not empty
+  /// The source's own name for a weight that is missing, where the tensors were renamed.
+  std::function<std::string(const std::string&)> in_source;
 };
 
 /// @throws Error bad_header, bad_attribute, unknown_layer naming `where` and the layer

@@ -7,7 +7,10 @@
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
-#include "convert/torchvision.hpp"
+#include "convert/known_nets.hpp"
+#include "convert/name_families.hpp"
+#include "convert/recognise_resnet.hpp"
+#include "convert/resnet_layers.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -31,53 +34,133 @@ bool has_exactly(const Recipe& recipe, const TensorIndex& tensors) {
          });
 }
 
-Recipe from_resnet(const ResNetShape& shape, std::string why) {
+/// "fc 1000x512: 1000 classes"
+std::string head_text(const TensorIndex& tensors, const ResNetShape& shape) {
+  const SourceTensor* head = tensors.find("fc.weight", 2);
+  if (head == nullptr) return {};
+  return ", fc " + to_string(head->shape) + ": " + std::to_string(shape.classes) + " classes";
+}
+
+Recipe from_resnet(const ResNetShape& shape, const Naming& naming, std::string why) {
   Recipe recipe = resnet_recipe(shape);
-  if (recipe.name == "resnet") recipe.note = "built like torchvision's ResNets, but none of its ten";
+  recipe.name = name_of(shape);
+  if (recipe.name.empty()) {
+    recipe.name = "resnet";
+    recipe.note = "a ResNet like torchvision's and timm's, but of no net that has a name there";
+  }
   recipe.why = std::move(why);
+  recipe.expected_parameters = expected_parameters(shape);
+  if (shape.input_channels == 3) recipe.preset = "torchvision";
+  if (!naming.family.empty()) {
+    recipe.in_source = [naming](const std::string& key) { return naming.in_source(key); };
+  }
   return recipe;
 }
 
-Recipe recognise(const ArchChoice& choice, const TensorIndex& tensors) {
-  std::string why;
+/// Normalisation without running statistics is GroupNorm or the like: one clear answer instead of a list of keys.
+void check_statistics(const std::vector<SourceTensor>& tensors) {
+  const bool any =
+      std::any_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.name.ends_with("running_mean"); });
+  const bool norms =
+      std::any_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.name.starts_with("layer1.0.bn1."); });
+  if (any || !norms) return;
+  fail(ErrorCode::import_failed,
+       "the normalisation layers have no running statistics: GroupNorm (as in resnet50_gn and BiT) or another norm",
+       "--arch auto", "only batch norm is supported: convert a network that was trained with it");
+}
+
+struct Found {
+  ResNetShape shape;
+  Naming naming;
+  std::vector<SourceTensor> tensors;
+};
+
+/// Renames a copy of the tensors and reads a ResNet from them, with the answers applied.
+std::optional<Found> find_resnet(const ArchAnswers& answers, const std::vector<SourceTensor>& tensors) {
+  Found found;
+  found.tensors = tensors;
+  found.naming = name_canonically(found.tensors);
+  check_statistics(found.tensors);
+  auto shape = read_resnet(TensorIndex(found.tensors));
+  if (!shape) return std::nullopt;
+  if (found.naming.first_senet) {
+    const BlockShape& block = shape->stages.front().front();
+    shape->stem_pool = StemPool::max_ceil;
+    shape->stride_in_1x1 = shape->bottleneck && block.groups == 1 && block.width1 == block.width2;
+    shape->relu_before_attention = !shape->bottleneck;
+  }
+  apply(answers, *shape);
+  found.shape = *std::move(shape);
+  return found;
+}
+
+Recipe recipe_of(const Found& found) {
+  const std::string names = found.naming.family.empty() ? "" : found.naming.family + " names, ";
+  return from_resnet(found.shape, found.naming,
+                     names + describe(found.shape) + head_text(TensorIndex(found.tensors), found.shape));
+}
+
+Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
+  auto found = find_resnet(choice.answers, tensors);
   std::optional<Recipe> resnet;
-  if (const auto shape = recognise_resnet(tensors, why)) resnet = from_resnet(*shape, std::move(why));
-  if (resnet && has_exactly(*resnet, tensors)) return *std::move(resnet);
+  if (found) resnet = recipe_of(*found);
+  const auto take = [&] {
+    tensors = std::move(found->tensors);
+    return *std::move(resnet);
+  };
+  if (resnet && has_exactly(*resnet, TensorIndex(found->tensors))) return take();
   for (const RecipeText& text : choice.recipes) {
     Recipe recipe = parse_recipe(text.json, text.name);
-    if (!has_exactly(recipe, tensors)) continue;
+    if (!has_exactly(recipe, TensorIndex(tensors))) continue;
     recipe.why = "all keys are those of the recipe " + text.name;
     return recipe;
   }
-  if (resnet) return *std::move(resnet);  // keys are missing or left over: the mapping lists them
+  if (resnet) return take();  // keys are missing or left over: the mapping lists them
   std::string keys;
-  const std::size_t shown = std::min<std::size_t>(tensors.all().size(), 5);
-  for (const SourceTensor& tensor : tensors.all().first(shown)) keys += (keys.empty() ? "" : ", ") + tensor.name;
+  const std::size_t shown = std::min<std::size_t>(tensors.size(), 5);
+  for (std::size_t i = 0; i < shown; ++i) keys += (keys.empty() ? "" : ", ") + tensors[i].name;
   fail(ErrorCode::import_failed,
-       "no known architecture has these " + std::to_string(tensors.all().size()) + " tensors (" + keys + " ...)",
+       "no known architecture has these " + std::to_string(tensors.size()) + " tensors (" + keys + " ...)",
        "--arch auto",
        "name one with --arch, rename keys with --map, or describe the layers in a recipe (docs/convert.md)");
 }
 
+/// The shape that a known name implies, for the channels and classes that the tensors have.
+Recipe named_resnet(const KnownNet& net, const ArchAnswers& answers, std::vector<SourceTensor>& tensors,
+                    const std::string& why) {
+  const Naming naming = name_canonically(tensors);
+  ResNetShape shape = net.shape, ends = net.shape;
+  read_ends(TensorIndex(tensors), ends);
+  if (ends.input_channels >= 1 && ends.input_channels <= max_channels) shape.input_channels = ends.input_channels;
+  if (ends.classes >= 1 && ends.classes <= max_classes) shape.classes = ends.classes;
+  apply(answers, shape);
+  return from_resnet(shape, naming, why + ": " + describe(shape));
+}
+
 [[noreturn]] void unknown_arch(const ArchChoice& choice) {
   std::string names;
-  for (const TorchvisionNet& net : torchvision_nets()) names += ", " + std::string(net.name);
+  for (const KnownNet& net : known_nets()) names += ", " + std::string(net.name);
   for (const RecipeText& recipe : choice.recipes) names += ", " + recipe.name;
   fail(ErrorCode::invalid_argument, "unknown architecture \"" + choice.name + '"', "--arch",
-       "use auto" + names + ", or the path of a recipe that ends in .json");
+       "use auto, resnet" + names + ", or the path of a recipe that ends in .json");
 }
 
 }  // namespace
 
-Recipe choose_recipe(const ArchChoice& choice, const TensorIndex& tensors) {
+Recipe choose_recipe(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
   if (!choice.file.empty()) {
     Recipe recipe = parse_recipe(choice.file.front().json, choice.file.front().name);
     recipe.why = "--arch names this recipe";
     return recipe;
   }
-  if (choice.name == "auto") return recognise(choice, tensors);
+  if (choice.name == "auto" || choice.name == "resnet") return recognise(choice, tensors);
   const std::string why = "--arch says so";
-  if (const TorchvisionNet* net = find_torchvision_net(choice.name)) return from_resnet(adapt_to(*net, tensors), why);
+  if (const std::string_view reason = refusal_of(choice.name); !reason.empty()) {
+    fail(ErrorCode::invalid_argument,
+         choice.name + " cannot be converted: " + std::string(reason) + " is not supported", "--arch",
+         "convert a network that was trained with batch norm");
+  }
+  if (const KnownNet* net = find_known_net(choice.name)) return named_resnet(*net, choice.answers, tensors, why);
   for (const RecipeText& text : choice.recipes) {
     if (text.name != choice.name) continue;
     Recipe recipe = parse_recipe(text.json, text.name);
@@ -94,29 +177,29 @@ Mapping map_tensors(const Recipe& recipe, const TensorIndex& tensors) {
   for (WantedTensor& wanted : wanted_tensors(recipe)) {
     const SourceTensor* source = tensors.find(wanted.key);
     if (source == nullptr) {
-      missing.push_back(wanted.key);
+      missing.push_back(recipe.in_source ? recipe.in_source(wanted.key) : wanted.key);
       continue;
     }
     used.insert(source->name);
     const auto expected = recipe.expected.find(wanted.key);
     if (expected != recipe.expected.end() && expected->second != source->shape) {
-      shapes.push_back(wanted.key + " is " + to_string(source->shape) + ", expected " + to_string(expected->second));
+      shapes.push_back(source->key + " is " + to_string(source->shape) + ", expected " + to_string(expected->second));
     }
     const std::int64_t count = element_count(source->shape, wanted.key);
     std::int64_t& sum = wanted.role == "mean" || wanted.role == "var" ? mapping.running : mapping.trainable;
     sum = checked_add(sum, count, wanted.key);
     const bool oihw = wanted.op == "conv2d" && wanted.role == "weight";
     if (oihw && source->shape.size() != 4) {
-      shapes.push_back(wanted.key + " is " + to_string(source->shape) + ", a convolution's weights have 4 dimensions");
+      shapes.push_back(source->key + " is " + to_string(source->shape) + ", a convolution's weights have 4 dimensions");
     }
     mapping.entries.push_back({std::move(wanted), source, oihw});
   }
   for (const SourceTensor& tensor : tensors.all()) {
     if (used.contains(tensor.name)) continue;
     if (is_training_state(tensor.name)) {
-      mapping.ignored.push_back(tensor.name);
+      mapping.ignored.push_back(tensor.key);
     } else {
-      unused.push_back(tensor.name + " (" + to_string(tensor.shape) + ')');
+      unused.push_back(tensor.key + " (" + to_string(tensor.shape) + ')');
     }
   }
   std::string problems;

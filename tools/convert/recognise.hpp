@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "convert/arch_answers.hpp"
 #include "convert/recipe.hpp"
 #include "convert/tensors.hpp"
 
@@ -17,15 +18,18 @@ struct RecipeText {
 
 /// What `--arch` says.
 struct ArchChoice {
-  std::string name = "auto";        ///< "auto", a torchvision name or an embedded recipe's
+  std::string name =
+      "auto";           ///< "auto", "resnet" (any, read from the tensors), a known net's or embedded recipe's name
+  ArchAnswers answers;  ///< behind the name
   std::vector<RecipeText> recipes;  ///< embedded ones, for auto and by name
   std::vector<RecipeText> file;     ///< one entry when --arch names a file
-  bool is_auto() const { return file.empty() && name == "auto"; }
+  bool is_auto() const { return file.empty() && name == "auto" && answers.empty(); }
 };
 
-/// The recipe for these tensors: the given one, or the one that their names and shapes tell.
+/// The recipe for these tensors: the given one, or the one that their names and shapes tell. Where a ResNet is
+/// recognised or named, the tensors are renamed to the canonical names that its recipe uses (name_families.hpp).
 /// @throws Error import_failed when nothing fits, invalid_argument for an unknown name
-Recipe choose_recipe(const ArchChoice& choice, const TensorIndex& tensors);
+Recipe choose_recipe(const ArchChoice& choice, std::vector<SourceTensor>& tensors);
 
 /// A recipe's weights and the tensors that they come from.
 struct Mapping {

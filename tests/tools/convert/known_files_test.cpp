@@ -9,8 +9,8 @@
 
 #include "convert/caches.hpp"
 #include "convert/embedded.hpp"
+#include "convert/known_nets.hpp"
 #include "convert/sha256.hpp"
-#include "convert/torchvision.hpp"
 #include "resnet_engine/image.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"

@@ -1,0 +1,102 @@
+#include "convert/arch_answers.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace resnet::convert {
+namespace {
+
+constexpr const char* known =
+    "known: stride=1x1|3x3, aa=none|blur|average, stem=cifar|imagenet, shortcut=pool|conv, first_stride=1|2";
+
+[[noreturn]] void unknown(std::string_view answer) {
+  fail(ErrorCode::invalid_argument, "unknown answer \"" + std::string(answer) + '"', "--arch", known);
+}
+
+bool either(std::string_view answer, std::string_view value, std::string_view yes, std::string_view no) {
+  if (value != yes && value != no) unknown(answer);
+  return value == yes;
+}
+
+}  // namespace
+
+ArchAnswers take_answers(std::string& arch) {
+  ArchAnswers answers;
+  const std::size_t comma = arch.find(',');
+  if (comma == std::string::npos) return answers;
+  const std::string text = arch.substr(comma + 1);
+  arch.resize(comma);
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view answer = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    const std::size_t equals = answer.find('=');
+    if (equals == std::string_view::npos) unknown(answer);
+    const std::string_view question = answer.substr(0, equals), value = answer.substr(equals + 1);
+    if (question == "stride") {
+      answers.stride_in_1x1 = either(answer, value, "1x1", "3x3");
+    } else if (question == "aa") {
+      if (value == "none") {
+        answers.anti_alias = AntiAlias::none;
+      } else {
+        answers.anti_alias = either(answer, value, "blur", "average") ? AntiAlias::blur : AntiAlias::average;
+      }
+    } else if (question == "stem") {
+      answers.cifar_stem = either(answer, value, "cifar", "imagenet");
+    } else if (question == "shortcut") {
+      answers.average_down = either(answer, value, "pool", "conv");
+    } else if (question == "first_stride") {
+      answers.stride_in_first_stage = either(answer, value, "2", "1");
+    } else {
+      unknown(answer);
+    }
+  }
+  return answers;
+}
+
+void apply(const ArchAnswers& answers, ResNetShape& shape) {
+  if (answers.stride_in_1x1) {
+    if (!shape.bottleneck && *answers.stride_in_1x1) {
+      fail(ErrorCode::invalid_argument, "stride=1x1 is for bottleneck blocks, the tensors are those of basic blocks",
+           "--arch", "leave it out");
+    }
+    shape.stride_in_1x1 = *answers.stride_in_1x1;
+  }
+  if (answers.anti_alias) shape.anti_alias = *answers.anti_alias;
+  if (answers.cifar_stem) {
+    const bool cifar = *answers.cifar_stem;
+    shape.stem_stride = cifar ? 1 : 2;
+    if (shape.stem_pool != StemPool::conv) shape.stem_pool = cifar ? StemPool::none : StemPool::max;
+    shape.input_size = cifar ? 32 : 224;
+  }
+  if (answers.average_down) {
+    if (!shape.preactivation && *answers.average_down != shape.average_down) {
+      fail(ErrorCode::invalid_argument, "the names of the shortcuts' tensors contradict shortcut=", "--arch",
+           "leave it out");
+    }
+    shape.average_down = *answers.average_down;
+  }
+  if (answers.stride_in_first_stage && *answers.stride_in_first_stage != shape.stride_in_first_stage) {
+    shape.stride_in_first_stage = *answers.stride_in_first_stage;
+    BlockShape& first = shape.stages.front().front();
+    if (shape.stride_in_first_stage && first.projection == 0) first.projection = 1;
+  }
+}
+
+std::string open_questions(const ArchAnswers& answers, const ResNetShape& shape) {
+  std::string text;
+  const auto ask = [&](const std::string& question) { text += (text.empty() ? "" : "; ") + question; };
+  if (shape.bottleneck && !answers.stride_in_1x1) {
+    ask("do the bottlenecks stride in the 3x3 (--arch resnet,stride=3x3: torchvision and most others) or in the first "
+        "1x1 (stride=1x1: the original and Keras)?");
+  }
+  if (shape.stem.size() == 1 && shape.stem_kernel != 7 && !answers.cifar_stem) {
+    ask("does the " + std::to_string(shape.stem_kernel) + 'x' + std::to_string(shape.stem_kernel) +
+        " stem keep the size, without a pool (--arch resnet,stem=cifar), or does it stride before a max pool "
+        "(stem=imagenet)?");
+  }
+  return text;
+}
+
+}  // namespace resnet::convert

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "convert/resnet_shape.hpp"
+
+namespace resnet::convert {
+
+/// What the tensors of a network cannot tell, answered by the user or by a configuration. In `--arch` the answers follow
+/// the name: "resnet,stride=1x1,aa=blur".
+struct ArchAnswers {
+  std::optional<bool> stride_in_1x1;          ///< stride=1x1|3x3
+  std::optional<AntiAlias> anti_alias;        ///< aa=none|blur|average
+  std::optional<bool> cifar_stem;             ///< stem=cifar|imagenet
+  std::optional<bool> average_down;           ///< shortcut=pool|conv
+  std::optional<bool> stride_in_first_stage;  ///< first_stride=1|2
+
+  bool empty() const {
+    return !stride_in_1x1 && !anti_alias && !cifar_stem && !average_down && !stride_in_first_stage;
+  }
+};
+
+/// Takes the answers behind the name off `arch`. @throws Error invalid_argument that lists questions and answers
+ArchAnswers take_answers(std::string& arch);
+
+/// @throws Error invalid_argument where an answer contradicts what the tensors show
+void apply(const ArchAnswers& answers, ResNetShape& shape);
+
+/// The questions that shapes alone leave open for this net and that `answers` do not answer, with the options that
+/// answer them; empty when there is none.
+std::string open_questions(const ArchAnswers& answers, const ResNetShape& shape);
+
+}  // namespace resnet::convert
