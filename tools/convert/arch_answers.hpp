@@ -8,8 +8,8 @@
 
 namespace resnet::convert {
 
-/// What the tensors of a network cannot tell, answered by the user or by a configuration. In `--arch` the answers follow
-/// the name: "resnet,stride=1x1,aa=blur".
+/// What the tensors of a network cannot tell, answered by the user or by a configuration. In `--arch` the answers
+/// follow the name: "resnet,stride=1x1,aa=blur".
 struct ArchAnswers {
   std::optional<bool> stride_in_1x1;          ///< stride=1x1|3x3
   std::optional<AntiAlias> anti_alias;        ///< aa=none|blur|average
@@ -17,9 +17,7 @@ struct ArchAnswers {
   std::optional<bool> average_down;           ///< shortcut=pool|conv
   std::optional<bool> stride_in_first_stage;  ///< first_stride=1|2
 
-  bool empty() const {
-    return !stride_in_1x1 && !anti_alias && !cifar_stem && !average_down && !stride_in_first_stage;
-  }
+  bool empty() const { return !stride_in_1x1 && !anti_alias && !cifar_stem && !average_down && !stride_in_first_stage; }
 };
 
 /// Takes the answers behind the name off `arch`. @throws Error invalid_argument that lists questions and answers

@@ -31,7 +31,8 @@ struct Row {
 
 constexpr std::size_t torchvision_count = 10;
 constexpr std::array<std::int64_t, torchvision_count> torchvision_parameters = {
-    11'689'512, 21'797'672, 25'557'032, 44'549'160, 60'192'808, 25'028'904, 88'791'336, 83'455'272, 68'883'240, 126'886'696};
+    11'689'512, 21'797'672, 25'557'032, 44'549'160, 60'192'808,
+    25'028'904, 88'791'336, 83'455'272, 68'883'240, 126'886'696};
 
 constexpr std::array<Row, 77> rows = {{
     {"resnet18", basic, {2, 2, 2, 2}, 1, 64},

@@ -13,8 +13,8 @@
 namespace resnet::convert {
 namespace {
 
-// Rules are those of --map, in short: (a|b) stands for one line per choice, and a line with <n> for one per stage, where
-// <n>, <n+1>, <n+2> are its numbers from 0, 1 and 2.
+// Rules are those of --map, in short: (a|b) stands for one line per choice, and a line with <n> for one per stage,
+// where <n>, <n+1>, <n+2> are its numbers from 0, 1 and 2.
 
 constexpr std::string_view hugging_face = R"(
 resnet.embedder.embedder.convolution.* -> conv1.*

@@ -49,16 +49,16 @@ std::string pool_text(const ResNetShape& shape) {
 
 void check_size(std::int64_t value, std::int64_t limit, const char* what) {
   if (value >= 1 && value <= limit) return;
-  fail(ErrorCode::limit_exceeded, std::string(what) + " is " + std::to_string(value) + ", expected 1 to " +
-                                      std::to_string(limit), "architecture");
+  fail(ErrorCode::limit_exceeded,
+       std::string(what) + " is " + std::to_string(value) + ", expected 1 to " + std::to_string(limit), "architecture");
 }
 
 }  // namespace
 
 ResNetShape make_shape(const ResNetArgs& args) {
   check_size(static_cast<std::int64_t>(args.layers.size()), max_stages, "the number of stages");
-  for (const std::int64_t value : {args.cardinality, args.base_width, args.stem_width, args.squeeze_ratio, args.squeeze_divisor,
-                                   args.block_reduce_first, args.plain_stem}) {
+  for (const std::int64_t value : {args.cardinality, args.base_width, args.stem_width, args.squeeze_ratio,
+                                   args.squeeze_divisor, args.block_reduce_first, args.plain_stem}) {
     check_size(value, max_channels, "a width");
   }
   ResNetShape shape;
@@ -135,14 +135,15 @@ std::string difference(const ResNetShape& expected, const ResNetShape& found) {
   const auto counts = [&](const auto& get) { return std::pair(joined(get(expected)), joined(get(found))); };
   const auto blocks = counts(block_counts);
   if (expected.bottleneck != found.bottleneck) {
-    return std::string("it has ") + (expected.bottleneck ? "bottleneck" : "basic") + " blocks, the tensors are those of " +
-           (found.bottleneck ? "bottleneck" : "basic") + " blocks";
+    return std::string("it has ") + (expected.bottleneck ? "bottleneck" : "basic") +
+           " blocks, the tensors are those of " + (found.bottleneck ? "bottleneck" : "basic") + " blocks";
   }
   if (blocks.first != blocks.second) return "it has " + blocks.first + " blocks, the tensors " + blocks.second;
   if (expected.preactivation != found.preactivation) {
     return std::string("it is ") + (expected.preactivation ? "" : "no ") + "pre-activation net, unlike the tensors";
   }
-  if (expected.stem != found.stem) return "its stem is " + joined(expected.stem) + " wide, the tensors' " + joined(found.stem);
+  if (expected.stem != found.stem)
+    return "its stem is " + joined(expected.stem) + " wide, the tensors' " + joined(found.stem);
   if (expected.attention != found.attention) return "the tensors have another attention module";
   if (expected.average_down != found.average_down) return "the tensors have other shortcuts";
   if (expected.stages != found.stages) return "the tensors have other widths or groups";

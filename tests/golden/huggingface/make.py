@@ -23,8 +23,8 @@ def main():
     labels = {i: f"class {i}" for i in range(CLASSES)}
     common = dict(embedding_size=8, id2label=labels, label2id={v: k for k, v in labels.items()})
     configs = {
-        "basic": ResNetConfig(layer_type="basic", hidden_sizes=[8, 8, 16], depths=[1, 2, 1], **common),
-        "bottleneck": ResNetConfig(layer_type="bottleneck", hidden_sizes=[16, 24, 32, 32], depths=[1, 1, 2, 1],
+        "basic": ResNetConfig(layer_type="basic", hidden_sizes=[8, 8, 12], depths=[1, 2, 1], **common),
+        "bottleneck": ResNetConfig(layer_type="bottleneck", hidden_sizes=[16, 24, 32], depths=[1, 2, 1],
                                    **common),
         "bottleneck_v1": ResNetConfig(layer_type="bottleneck", hidden_sizes=[16, 24, 32], depths=[2, 1, 1],
                                       downsample_in_bottleneck=True, **common),

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
-from narrow_nets import save_logits, settle  # noqa: E402
+from narrow_nets import save_half, save_logits, settle  # noqa: E402
 
 CLASSES = 16
 
@@ -227,7 +226,7 @@ def main():
     np.save(HERE / "x.npy", x.numpy())
     for name, net in nets.items():
         settle(net)
-        save_file(net.state_dict(), HERE / f"{name}.safetensors")
+        save_half(HERE / f"{name}.safetensors", net)
         save_logits(HERE / f"{name}.y.npy", net, x)
 
 

@@ -23,20 +23,31 @@ struct Array {
 std::string golden(const std::string& name) { return RESNET_SOURCE_DIR "/tests/golden/" + name; }
 
 struct GoldenNet {
-  std::string name;     ///< tests/golden/<name>.y.npy, and x.npy beside it
+  std::string name;     ///< tests/golden/<name>.y.npy
   std::string source;   ///< tests/golden/<source>
   std::string options;  ///< of resnet_convert
+  std::string input;    ///< beside the logits
 };
 void PrintTo(const GoldenNet& net, std::ostream* out) { *out << net.source << ' ' << net.options; }
 
 std::vector<GoldenNet> golden_nets() {
   std::vector<GoldenNet> nets;
-  for (const char* name : {"torch/basic", "torch/bottleneck"}) nets.push_back({name, std::string(name) + ".pth", ""});
+  for (const char* name : {"torch/basic", "torch/bottleneck"})
+    nets.push_back({name, std::string(name) + ".pth", "", "x.npy"});
   for (const char* name :
        {"cifar_basic", "cifar_bottleneck", "cifar_preact", "from_zero", "conv_x", "identity_downsample"}) {
-    nets.push_back({std::string("tutorials/") + name, std::string("tutorials/") + name + ".safetensors", ""});
+    nets.push_back({std::string("tutorials/") + name, std::string("tutorials/") + name + ".safetensors", "", "x.npy"});
   }
-  nets.push_back({"huggingface/basic", "huggingface/basic/model.safetensors", ""});
+  const auto timm = [&](const std::string& name, const std::string& options) {
+    nets.push_back({"timm/" + name, "timm/" + name + ".safetensors", options, "x.npy"});
+  };
+  for (const char* name :
+       {"d_se", "t", "s", "resnext_d", "rs", "v2_basic", "v2_d", "first_senet", "first_senet_bottleneck"}) {
+    timm(name, "");
+  }
+  for (const char* name : {"blur", "blur_basic"}) timm(name, "--arch resnet,aa=blur");
+  nets.push_back({"timm/average", "timm/average.safetensors", "--arch resnet,aa=average", "even.npy"});
+  nets.push_back({"huggingface/basic", "huggingface/basic/model.safetensors", "", "x.npy"});
   return nets;
 }
 
@@ -57,7 +68,7 @@ TEST_P(GoldenNets, LogitsAreThoseOfTheFramework) {
       RESNET_BIN_DIR "/resnet_convert --quiet " + golden(net.source) + ' ' + net.options + " -o " + path;
   ASSERT_EQ(std::system(command.c_str()), 0);
 
-  const Array x = read_array(golden(net.name.substr(0, net.name.find('/')) + "/x.npy")),
+  const Array x = read_array(golden(net.name.substr(0, net.name.find('/') + 1) + net.input)),
               y = read_array(golden(net.name + ".y.npy"));
   ASSERT_EQ(x.shape.size(), 4u);
   ASSERT_EQ(y.shape.size(), 2u);
