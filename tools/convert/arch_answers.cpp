@@ -8,7 +8,7 @@ namespace resnet::convert {
 namespace {
 
 constexpr const char* known =
-    "known: stride=1x1|3x3, aa=none|blur|average, stem=cifar|imagenet, shortcut=pool|conv, first_stride=1|2";
+    "known: stride=1x1|3x3, aa=none|blur|average, stem=cifar|imagenet|deep, shortcut=pool|conv, first_stride=1|2";
 
 [[noreturn]] void unknown(std::string_view answer) {
   fail(ErrorCode::invalid_argument, "unknown answer \"" + std::string(answer) + '"', "--arch", known);
@@ -43,7 +43,9 @@ ArchAnswers take_answers(std::string& arch) {
         answers.anti_alias = either(answer, value, "blur", "average") ? AntiAlias::blur : AntiAlias::average;
       }
     } else if (question == "stem") {
-      answers.cifar_stem = either(answer, value, "cifar", "imagenet");
+      answers.stem = value == "deep"                              ? StemAnswer::deep
+                     : either(answer, value, "cifar", "imagenet") ? StemAnswer::cifar
+                                                                  : StemAnswer::imagenet;
     } else if (question == "shortcut") {
       answers.average_down = either(answer, value, "pool", "conv");
     } else if (question == "first_stride") {
@@ -64,8 +66,13 @@ void apply(const ArchAnswers& answers, ResNetShape& shape) {
     shape.stride_in_1x1 = *answers.stride_in_1x1;
   }
   if (answers.anti_alias) shape.anti_alias = *answers.anti_alias;
-  if (answers.cifar_stem) {
-    const bool cifar = *answers.cifar_stem;
+  if (answers.stem) {
+    const bool cifar = *answers.stem == StemAnswer::cifar, deep = *answers.stem == StemAnswer::deep;
+    if (deep != (shape.stem.size() > 1)) {
+      fail(ErrorCode::invalid_argument,
+           "the tensors have " + std::to_string(shape.stem.size()) + " stem convolutions, which contradicts stem=",
+           "--arch", "leave it out");
+    }
     shape.stem_stride = cifar ? 1 : 2;
     if (shape.stem_pool != StemPool::conv) shape.stem_pool = cifar ? StemPool::none : StemPool::max;
     shape.input_size = cifar ? 32 : 224;
@@ -91,7 +98,7 @@ std::string open_questions(const ArchAnswers& answers, const ResNetShape& shape)
     ask("do the bottlenecks stride in the 3x3 (--arch resnet,stride=3x3: torchvision and most others) or in the first "
         "1x1 (stride=1x1: the original and Keras)?");
   }
-  if (shape.stem.size() == 1 && shape.stem_kernel != 7 && !answers.cifar_stem) {
+  if (shape.stem.size() == 1 && shape.stem_kernel != 7 && !answers.stem) {
     ask("does the " + std::to_string(shape.stem_kernel) + 'x' + std::to_string(shape.stem_kernel) +
         " stem keep the size, without a pool (--arch resnet,stem=cifar), or does it stride before a max pool "
         "(stem=imagenet)?");

@@ -8,16 +8,22 @@
 
 namespace resnet::convert {
 
+enum class StemAnswer : std::uint8_t {
+  cifar,     ///< one 3x3, stride 1, no pool
+  imagenet,  ///< one convolution of stride 2, max pool
+  deep,      ///< three 3x3, the first of stride 2, max pool
+};
+
 /// What the tensors of a network cannot tell, answered by the user or by a configuration. In `--arch` the answers
 /// follow the name: "resnet,stride=1x1,aa=blur".
 struct ArchAnswers {
   std::optional<bool> stride_in_1x1;          ///< stride=1x1|3x3
   std::optional<AntiAlias> anti_alias;        ///< aa=none|blur|average
-  std::optional<bool> cifar_stem;             ///< stem=cifar|imagenet
+  std::optional<StemAnswer> stem;             ///< stem=cifar|imagenet|deep
   std::optional<bool> average_down;           ///< shortcut=pool|conv
   std::optional<bool> stride_in_first_stage;  ///< first_stride=1|2
 
-  bool empty() const { return !stride_in_1x1 && !anti_alias && !cifar_stem && !average_down && !stride_in_first_stage; }
+  bool empty() const { return !stride_in_1x1 && !anti_alias && !stem && !average_down && !stride_in_first_stage; }
 };
 
 /// Takes the answers behind the name off `arch`. @throws Error invalid_argument that lists questions and answers

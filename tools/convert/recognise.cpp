@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
+#include "convert/infer_structure.hpp"
 #include "convert/known_nets.hpp"
 #include "convert/name_families.hpp"
 #include "convert/recognise_resnet.hpp"
@@ -100,6 +101,23 @@ Recipe recipe_of(const Found& found) {
                      names + describe(found.shape) + head_text(TensorIndex(found.tensors), found.shape));
 }
 
+/// Unknown names are taken only when nothing is left to guess.
+Recipe from_structure(const ArchAnswers& answers, Inferred& inferred, std::vector<SourceTensor>& tensors) {
+  const TensorIndex index(inferred.tensors);
+  auto shape = read_resnet(index);
+  if (!shape) {
+    fail(ErrorCode::import_failed, "by order and shapes the tensors are a network that is too large", "--arch auto",
+         "describe the layers in a recipe (docs/convert.md)");
+  }
+  if (const std::string questions = open_questions(answers, *shape); !questions.empty()) {
+    fail(ErrorCode::import_failed, inferred.why + ", but " + questions, "--arch auto", "answer with that option");
+  }
+  apply(answers, *shape);
+  Recipe recipe = from_resnet(*shape, Naming(), inferred.why + ": " + describe(*shape));
+  tensors = std::move(inferred.tensors);
+  return recipe;
+}
+
 Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
   auto found = find_resnet(choice.answers, tensors);
   std::optional<Recipe> resnet;
@@ -115,12 +133,20 @@ Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
     recipe.why = "all keys are those of the recipe " + text.name;
     return recipe;
   }
-  if (resnet) return take();  // keys are missing or left over: the mapping lists them
+  // Half of a ResNet's names: keys are missing or left over, and the mapping lists them.
+  if (resnet && 2 * found->naming.canonical >= tensors.size()) return take();
+  std::string why_not;
+  std::optional<bool> deep_stem;
+  if (choice.answers.stem) deep_stem = *choice.answers.stem == StemAnswer::deep;
+  if (auto inferred = infer_structure(tensors, deep_stem, why_not))
+    return from_structure(choice.answers, *inferred, tensors);
+  if (resnet) return take();
   std::string keys;
   const std::size_t shown = std::min<std::size_t>(tensors.size(), 5);
   for (std::size_t i = 0; i < shown; ++i) keys += (keys.empty() ? "" : ", ") + tensors[i].name;
   fail(ErrorCode::import_failed,
-       "no known architecture has these " + std::to_string(tensors.size()) + " tensors (" + keys + " ...)",
+       "no known architecture has these " + std::to_string(tensors.size()) + " tensors (" + keys +
+           " ...), and by order and shapes: " + why_not,
        "--arch auto",
        "name one with --arch, rename keys with --map, or describe the layers in a recipe (docs/convert.md)");
 }
