@@ -14,6 +14,7 @@
 #include "convert/child.hpp"
 #include "convert/convert.hpp"
 #include "convert/embedded.hpp"
+#include "convert/hub_folder.hpp"
 #include "convert/report.hpp"
 #include "convert/source_file.hpp"
 #include "model/model_file.hpp"
@@ -66,7 +67,7 @@ CachedFile find_source(const Command& command) {
   if (command.source.starts_with("torchvision:")) {
     return find_cached(net_of(command.source), CacheFolders::from_environment());
   }
-  return {command.weights.empty() ? command.source : command.weights, {}};
+  return {weight_file(command.weights.empty() ? command.source : command.weights), {}};
 }
 
 Request make_request(const Command& command, const CachedFile& source) {
@@ -91,7 +92,7 @@ void check_usage(const Command& command) {
     fail(ErrorCode::invalid_argument, "is given, but SOURCE is not a recipe (.json)", "--weights",
          "resnet_convert RECIPE.json --weights FILE, or resnet_convert FILE --arch RECIPE.json");
   }
-  if (command.weights.empty() && command.source.ends_with(".json")) {
+  if (command.weights.empty() && command.source.ends_with(".json") && !command.source.ends_with(".index.json")) {
     fail(ErrorCode::invalid_argument, "is a recipe: the weights are missing", command.source,
          "add --weights FILE with the file that holds them");
   }
@@ -102,7 +103,10 @@ void check_usage(const Command& command) {
 
 /// `weights` is the file that SOURCE means, which may lie in a cache.
 void check_output(const Command& command, const std::string& weights) {
-  for (const std::string* input : {&command.source, &weights, &command.map, &command.labels, &command.arch}) {
+  const auto beside = [&](const char* name) { return (std::filesystem::path(weights).parent_path() / name).string(); };
+  const std::string config = beside("config.json"), preprocessor = beside("preprocessor_config.json");
+  for (const std::string* input :
+       {&command.source, &weights, &command.map, &command.labels, &command.arch, &config, &preprocessor}) {
     if (tools::same_file(*input, command.output)) {
       fail(ErrorCode::invalid_argument, "is also an input", "--output " + command.output, "choose another name");
     }
@@ -158,6 +162,7 @@ Outcome run(const Command& command) {
   const SourceFile source = SourceFile::open(found.path);
   SourceFiles files(source);
   if (command.allow_external_data) open_beside(found.path, files);
+  open_hub_files(found.path, files);
   std::vector<int> descriptors = {source.descriptor()};
   std::uint64_t source_bytes = source.size();
   for (const auto& [name, file] : files.beside) {

@@ -14,6 +14,7 @@
 #include "convert/known_files.hpp"
 #include "convert/materialise.hpp"
 #include "convert/sha256.hpp"
+#include "convert/source_config.hpp"
 #include "model/model_file.hpp"
 #include "resnet_engine/image.hpp"
 
@@ -59,6 +60,32 @@ struct Preset {
   std::string name, json;
 };
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Leaves out the classes that the training counted before the first real one.
+void drop_offset_classes(std::int64_t offset, Recipe& recipe, std::vector<SourceTensor>& tensors,
+                         std::vector<std::string>& notes) {
+  if (offset == 0) return;
+  for (SourceTensor& tensor : tensors) {
+    if ((tensor.name != "fc.weight" && tensor.name != "fc.bias") || tensor.shape.empty()) continue;
+    if (tensor.shape[0] <= offset) {
+      fail(ErrorCode::import_failed,
+           "has " + std::to_string(tensor.shape[0]) + " classes, label_offset is " + std::to_string(offset),
+           tensor.key);
+    }
+    const std::int64_t all = element_count(tensor.shape, tensor.key);
+    tensor.shape[0] -= offset;
+    tensor.offset += offset * tensor.strides[0];
+    recipe.expected[tensor.name] = tensor.shape;
+    if (recipe.expected_parameters >= 0) recipe.expected_parameters -= all - element_count(tensor.shape, tensor.key);
+  }
+  notes.push_back("left out the first " + std::to_string(offset) + " classes, as label_offset says");
+}
+
 void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Request& request, const Recipe& recipe) {
   const std::int64_t channels = preprocess.channels();
   if (channels == wanted) return;
@@ -77,7 +104,8 @@ void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Req
 
 /// A preset chosen by name is fitted to the network's input size; an object that a recipe holds is taken as it stands,
 /// but for --input-size.
-Preset choose_preset(const Request& request, const KnownFile* known, const Recipe& recipe, const Dims& input) {
+Preset choose_preset(const Request& request, const KnownFile* known, const SourceConfig& config, const Recipe& recipe,
+                     const Dims& input) {
   std::optional<Preprocess> preprocess;
   bool named = true;
   if (!request.preset.empty()) {
@@ -86,6 +114,12 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Recip
     preprocess = Preprocess::preset(known->preset);
   } else if (!request.assume_preset.empty()) {
     preprocess = Preprocess::preset(request.assume_preset);
+  } else if (!config.preprocess_json.empty()) {
+    preprocess = Preprocess::from_json(config.preprocess_json);
+    named = false;
+  } else if (!config.preprocess_refusal.empty()) {
+    fail(ErrorCode::import_failed, "cannot be expressed as a preset", config.preprocess_refusal,
+         "choose one with --preset: " + joined(Preprocess::preset_names()));
   } else if (!recipe.preprocess_json.empty()) {
     preprocess = Preprocess::from_json(recipe.preprocess_json);
     named = false;
@@ -111,15 +145,19 @@ std::int64_t count_classes(const Recipe& recipe, const std::vector<TensorToWrite
   return infer_shapes(graph, 1, input.h, input.w)[static_cast<std::size_t>(graph.output)].elements();
 }
 
-std::vector<std::string> choose_labels(const Request& request, bool imagenet, const Recipe& recipe,
-                                       std::int64_t classes) {
-  std::vector<std::string> labels = request.labels ? *request.labels
-                                    : imagenet     ? request.imagenet_labels
-                                                   : recipe.labels;
+std::vector<std::string> choose_labels(const Request& request, const SourceConfig& config, bool imagenet,
+                                       const Recipe& recipe, std::int64_t classes) {
+  std::vector<std::string> labels = request.labels           ? *request.labels
+                                    : !config.labels.empty() ? config.labels
+                                    : imagenet               ? request.imagenet_labels
+                                                             : recipe.labels;
   if (!labels.empty() && static_cast<std::int64_t>(labels.size()) != classes) {
     fail(ErrorCode::invalid_argument,
          std::to_string(labels.size()) + " labels, but the network puts out " + std::to_string(classes) + " values",
-         request.labels ? "--labels" : recipe.name, "give one label per line, in index order");
+         request.labels           ? "--labels"
+         : !config.labels.empty() ? "config.json"
+                                  : recipe.name,
+         "give one label per line, in index order");
   }
   return labels;
 }
@@ -219,8 +257,16 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
          request.map.empty() ? "the file holds none" : "--map drops every key");
   }
 
-  Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(request.arch, named.tensors);
+  // A file that describes its layers, or Keras', has no configuration of timm's or transformers' beside it.
+  const SourceConfig config =
+      named.graph || named.keras_major > 0 ? SourceConfig() : read_source_config(files);
+  ArchChoice arch = request.arch;
+  arch.configured = config.net;
+  for (const std::string& note : config.notes) named.notes.push_back(note);
+  Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(arch, named.tensors);
+  drop_offset_classes(config.label_offset, recipe, named.tensors, named.notes);
   const TensorIndex index(named.tensors);
+  if (config.height > 0) set_input_size(recipe, config.height, config.width);
   check_net(request, recipe);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   const Mapping mapping = map_tensors(recipe, index);
@@ -246,10 +292,10 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
 
   Dims input;
   const std::int64_t classes = count_classes(recipe, tensors, input);
-  const bool imagenet = (known != nullptr || !request.assume_preset.empty()) && classes == 1000;
-  const Preset preset = choose_preset(request, known, recipe, input);
+  const bool imagenet = (known != nullptr || !request.assume_preset.empty() || config.imagenet) && classes == 1000;
+  const Preset preset = choose_preset(request, known, config, recipe, input);
   ModelToWrite model;
-  model.labels = choose_labels(request, imagenet, recipe, classes);
+  model.labels = choose_labels(request, config, imagenet, recipe, classes);
   model.preprocess_json = preset.json;
   model.provenance = {{"converter", "resnet_convert " + std::string(tools::version())},
                       {"source", tools::to_utf8(request.source_name)},
@@ -277,6 +323,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
       .set("mapping", mapping_json(mapping))
       .set("ignored", std::move(ignored))
       .set("parameters", std::move(parameters))
+      .set("configured", !config.preprocess_json.empty())
       .set("preset", preset.name)
       .set("input", Json::Array{input.h, input.w, input.c})
       .set("labels", model.labels.size())

@@ -29,7 +29,7 @@ struct Request {
 /// The model file and the report, a JSON object:
 /// {"importer","tensors","sha256","known","architecture","why","notes":[..],"mapping":[{"key","tensor","layer","role",
 ///  "shape","type","stored"}],"ignored":[..],"parameters":{"trainable","running","expected"},
-///  "preset","input":[h,w,c],"labels","classes"}
+///  "configured","preset","input":[h,w,c],"labels","classes"}
 struct Converted {
   std::vector<std::vector<std::byte>> model;  ///< the file's bytes in pieces: the header, then every tensor
   Json report;

@@ -162,7 +162,8 @@ struct Reading {
 /// All ways to read the units behind the stem as blocks of one kind; two are enough to know that there is no one way.
 class BlockReader {
  public:
-  BlockReader(const Chain& chain, Reading kind) : units_(chain.units), features_(chain.features), kind_(std::move(kind)) {}
+  BlockReader(const Chain& chain, Reading kind)
+      : units_(chain.units), features_(chain.features), kind_(std::move(kind)) {}
 
   std::vector<Reading> read() {
     using State = std::pair<std::size_t, std::int64_t>;  // unit, channels
@@ -196,7 +197,9 @@ class BlockReader {
   }
 
  private:
-  bool is(const Unit& unit, std::int64_t in, std::int64_t kernel) const { return unit.in == in && unit.kernel == kernel; }
+  bool is(const Unit& unit, std::int64_t in, std::int64_t kernel) const {
+    return unit.in == in && unit.kernel == kernel;
+  }
 
   /// Channels behind the block that begins there, or 0 when none does.
   std::int64_t block_at(std::size_t i, std::int64_t channels, bool projected) const {
@@ -315,8 +318,9 @@ std::optional<Inferred> infer_structure(const std::vector<SourceTensor>& tensors
                                    " convolutions in their order"
                              : "several ResNets have these tensors in this order";
   if (readings.size() > 1 && readings.front().stem != readings.back().stem) {
-    why_not += ": has the stem three convolutions (--arch resnet,stem=deep) or one (stem=cifar: stride 1 and no pool, "
-               "stem=imagenet: stride 2 and a max pool)?";
+    why_not +=
+        ": has the stem three convolutions (--arch resnet,stem=deep) or one (stem=cifar: stride 1 and no pool, "
+        "stem=imagenet: stride 2 and a max pool)?";
   }
   return std::nullopt;
 }

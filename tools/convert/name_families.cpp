@@ -115,7 +115,7 @@ struct Family {
 /// Of equals the first counts.
 constexpr std::array<Family, 9> families = {{
     {"", "", ""},  // torchvision and timm
-    {"Hugging Face", "", hugging_face},
+    {hugging_face_family, "", hugging_face},
     {"timm ResNetV2", "", timm_v2},
     {"SENet", "", first_senet, true},
     {"SENet", "", first_senet_deep, true},

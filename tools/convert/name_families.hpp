@@ -1,12 +1,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "convert/key_map.hpp"
 #include "convert/tensors.hpp"
 
 namespace resnet::convert {
+
+inline constexpr std::string_view hugging_face_family = "Hugging Face";
 
 /// How a file's names were read.
 struct Naming {

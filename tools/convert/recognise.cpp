@@ -90,6 +90,11 @@ std::optional<Found> find_resnet(const ArchAnswers& answers, const std::vector<S
     shape->stride_in_1x1 = shape->bottleneck && block.groups == 1 && block.width1 == block.width2;
     shape->relu_before_attention = !shape->bottleneck;
   }
+  // transformers projects only where it must.
+  const BlockShape& first = shape->stages.front().front();
+  if (found.naming.family == hugging_face_family && first.projection > 0 && shape->stem.back() == first.out) {
+    shape->stride_in_first_stage = true;
+  }
   apply(answers, *shape);
   found.shape = *std::move(shape);
   return found;
@@ -163,6 +168,31 @@ Recipe named_resnet(const KnownNet& net, const ArchAnswers& answers, std::vector
   return from_resnet(shape, naming, why + ": " + describe(shape));
 }
 
+/// The configuration says what shapes cannot, and must not contradict them.
+Recipe configured_resnet(const ConfiguredNet& net, std::vector<SourceTensor>& tensors) {
+  auto found = find_resnet({}, tensors);
+  const std::string seen = found ? "the tensors are those of " + describe(found->shape) : "the tensors are no ResNet's";
+  if (!net.shape) {
+    fail(ErrorCode::import_failed, "names \"" + net.name + "\", which is no ResNet that is known; " + seen, net.where,
+         found ? "where that is right, convert with --arch resnet" : "convert a ResNet");
+  }
+  ResNetShape shape = *net.shape;
+  if (found) {
+    if (const std::string why = difference(shape, found->shape); !why.empty()) {
+      fail(ErrorCode::import_failed,
+           "belongs to another network: " + net.name + " is " + describe(shape) + ", but " + why + " (" +
+               describe(found->shape) + ')',
+           net.where, "take the config.json of these weights, or go by the tensors with --arch resnet");
+    }
+    shape.input_channels = found->shape.input_channels;
+    shape.classes = found->shape.classes;
+    tensors = std::move(found->tensors);
+  }
+  const Naming naming = found ? std::move(found->naming) : Naming();
+  return from_resnet(shape, naming,
+                     "config.json says " + net.name + ", " + describe(shape) + head_text(TensorIndex(tensors), shape));
+}
+
 [[noreturn]] void unknown_arch(const ArchChoice& choice) {
   std::string names;
   for (const KnownNet& net : known_nets()) names += ", " + std::string(net.name);
@@ -179,6 +209,7 @@ Recipe choose_recipe(const ArchChoice& choice, std::vector<SourceTensor>& tensor
     recipe.why = "--arch names this recipe";
     return recipe;
   }
+  if (choice.is_auto() && choice.configured) return configured_resnet(*choice.configured, tensors);
   if (choice.name == "auto" || choice.name == "resnet") return recognise(choice, tensors);
   const std::string why = "--arch says so";
   if (const std::string_view reason = refusal_of(choice.name); !reason.empty()) {

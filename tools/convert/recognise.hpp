@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,13 +17,21 @@ struct RecipeText {
   std::string json;
 };
 
+/// The network that a configuration beside the weights names.
+struct ConfiguredNet {
+  std::string name;                  ///< "resnet50d"
+  std::string where;                 ///< the file, for messages
+  std::optional<ResNetShape> shape;  ///< nothing for a network that is not known
+};
+
 /// What `--arch` says.
 struct ArchChoice {
   std::string name =
       "auto";           ///< "auto", "resnet" (any, read from the tensors), a known net's or embedded recipe's name
   ArchAnswers answers;  ///< behind the name
-  std::vector<RecipeText> recipes;  ///< embedded ones, for auto and by name
-  std::vector<RecipeText> file;     ///< one entry when --arch names a file
+  std::optional<ConfiguredNet> configured;  ///< what decides for "auto" without answers
+  std::vector<RecipeText> recipes;          ///< embedded ones, for auto and by name
+  std::vector<RecipeText> file;             ///< one entry when --arch names a file
   bool is_auto() const { return file.empty() && name == "auto" && answers.empty(); }
 };
 

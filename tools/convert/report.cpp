@@ -74,7 +74,7 @@ std::string format_report(const Json& report, std::string_view source, const Rep
                            tools::grouped(report.at("classes").as_int()) + " classes, " +
                            (labels == 0 ? "no labels" : tools::grouped(labels) + " labels"));
   std::string missing;
-  if (!report.at("known").is_string() && !options.preset_given) {
+  if (!report.at("known").is_string() && !report.at("configured").as_bool() && !options.preset_given) {
     missing = preset.empty() ? "--preset says how pictures become input"
                              : "--preset changes how pictures become input (now " + preset + ")";
   }

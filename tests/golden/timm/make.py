@@ -65,6 +65,14 @@ def main():
         save_half(HERE / f"{name}.safetensors", net)
         save_logits(HERE / f"{name}.y.npy", net, even if name == "average" else x)
 
+    # A folder as timm lays it out for the hub: its config.json says what shapes cannot, and brings labels.
+    net = nets["blur"].eval()
+    net.pretrained_cfg.update(crop_pct=0.95, interpolation="bicubic", mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3),
+                              input_size=(3, 160, 160))
+    timm.models.save_for_hf(net, HERE / "hub", safe_serialization=True,
+                            model_config={"label_names": [f"name {i}" for i in range(CLASSES)]})
+    save_logits(HERE / "hub.y.npy", net, x)
+
 
 if __name__ == "__main__":
     main()

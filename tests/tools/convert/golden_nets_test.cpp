@@ -47,7 +47,10 @@ std::vector<GoldenNet> golden_nets() {
   }
   for (const char* name : {"blur", "blur_basic"}) timm(name, "--arch resnet,aa=blur");
   nets.push_back({"timm/average", "timm/average.safetensors", "--arch resnet,aa=average", "even.npy"});
-  nets.push_back({"huggingface/basic", "huggingface/basic/model.safetensors", "", "x.npy"});
+  nets.push_back({"timm/hub", "timm/hub", "", "x.npy"});
+  for (const char* name : {"basic", "bottleneck", "bottleneck_v1", "first_stage"}) {  // bottleneck: two weight files
+    nets.push_back({std::string("huggingface/") + name, std::string("huggingface/") + name, "", "x.npy"});
+  }
   return nets;
 }
 

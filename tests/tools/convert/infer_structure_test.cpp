@@ -68,7 +68,8 @@ TEST(InferStructure, FindsBatchNormsRolesByTheirNamesInAnyOrder) {
   auto tensors = tensors_of(find_known_net("resnet18")->shape, module_name);
   for (std::size_t i = 0; i + 3 < tensors.size(); ++i) {
     if (!tensors[i].name.ends_with("gamma")) continue;
-    std::reverse(tensors.begin() + static_cast<std::ptrdiff_t>(i), tensors.begin() + static_cast<std::ptrdiff_t>(i + 4));
+    std::reverse(tensors.begin() + static_cast<std::ptrdiff_t>(i),
+                 tensors.begin() + static_cast<std::ptrdiff_t>(i + 4));
     i += 3;
   }
   choose_recipe({}, tensors);

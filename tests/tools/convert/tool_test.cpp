@@ -309,7 +309,7 @@ TEST_F(ConvertTool, RejectedSourcesAreExitCode3AndNameTheFile) {
     if (t.name == "layer3.0.conv2.weight") t.values[5] = std::numeric_limits<float>::infinity();
   const std::pair<std::string, const char*> cases[] = {
       {folder / "missing.pth", "missing.pth"},
-      {folder.path(), "directory"},
+      {folder.path(), "is a folder without"},
       {write("empty.pth", ""), "empty"},
       {write("text.pth", "hello"), "text.pth"},
       {evil, "os.system"},

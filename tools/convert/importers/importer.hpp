@@ -50,6 +50,7 @@ extern const Importer safetensors_importer;
 extern const Importer keras_h5_importer;
 extern const Importer keras_zip_importer;
 extern const Importer onnx_importer;
+extern const Importer sharded_importer;
 // Recognised, so that the message can say what to do instead.
 extern const Importer torch_tar_importer;
 

@@ -8,12 +8,13 @@
 namespace resnet::convert {
 
 std::span<const Importer* const> importer_list() {
-  static constexpr std::array<const Importer*, 7> list = {
+  static constexpr std::array<const Importer*, 8> list = {
       &keras_zip_importer,     // before the other zip files: the first entry decides
       &torch_zip_importer,     //
       &torch_legacy_importer,  //
       &torch_tar_importer,     //
       &keras_h5_importer,      //
+      &sharded_importer,       //
       &safetensors_importer,   //
       &onnx_importer,          // last: it has no magic at all
   };
