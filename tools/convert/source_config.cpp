@@ -50,9 +50,8 @@ std::vector<std::string> label_list(const Json& json, const std::string& where) 
   labels.resize(object.size());
   std::vector<bool> seen(object.size(), false);
   for (const auto& [key, label] : object) {
-    const bool digits = !key.empty() && key.size() < 10 && std::all_of(key.begin(), key.end(), [](char c) {
-      return c >= '0' && c <= '9';
-    });
+    const bool digits = !key.empty() && key.size() < 10 &&
+                        std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
     const std::size_t index = digits ? std::stoul(key) : labels.size();
     if (index >= labels.size() || seen[index]) {
       fail(ErrorCode::bad_header, "the labels have gaps: \"" + key + "\" of " + std::to_string(labels.size()), where,
@@ -111,13 +110,14 @@ void store(const Preprocess& preprocess, SourceConfig& config, const std::string
   }
 }
 
-// --- timm -------------------------------------------------------------------------------------------------------------
+// --- timm
+// -------------------------------------------------------------------------------------------------------------
 
 /// Arguments that change a network whose name is known; others that do not matter for its result are left out.
 void apply_model_args(const Json& json, ResNetArgs& args, const std::string& where) {
-  constexpr std::array<std::string_view, 9> harmless = {"num_classes",    "in_chans",       "drop_rate",
+  constexpr std::array<std::string_view, 9> harmless = {"num_classes",    "in_chans",        "drop_rate",
                                                         "drop_path_rate", "drop_block_rate", "zero_init_last",
-                                                        "device",         "dtype",          "pretrained"};
+                                                        "device",         "dtype",           "pretrained"};
   for (const auto& [key, value] : json.as_object(where)) {
     const std::string place = where + '.' + key;
     if (std::find(harmless.begin(), harmless.end(), key) != harmless.end()) continue;
@@ -224,7 +224,8 @@ void read_timm(const Json& json, const std::string& where, SourceConfig& config)
   read_timm_preprocess(cfg, where + ": pretrained_cfg", config);
 }
 
-// --- Hugging Face -----------------------------------------------------------------------------------------------------
+// --- Hugging Face
+// -----------------------------------------------------------------------------------------------------
 
 ResNetShape hugging_face_shape(const Json& json, const std::string& where) {
   const auto flag = [&](const char* key) {
@@ -350,7 +351,8 @@ void read_preprocessor(const Json& json, const std::string& where, SourceConfig&
     set_resize(preprocess, ResizeMode::exact, h, w);
   }
   preprocess.scale = 1.0 / 255.0;
-  if (const Json* value = member(json, "rescale_factor")) preprocess.scale = value->as_double(where + ": rescale_factor");
+  if (const Json* value = member(json, "rescale_factor"))
+    preprocess.scale = value->as_double(where + ": rescale_factor");
   if (!flag("do_rescale", true)) preprocess.scale = 1;
   if (flag("do_normalize", true)) {
     preprocess.mean = numbers(json.at("image_mean", where), where + ": image_mean");

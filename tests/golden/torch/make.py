@@ -3,6 +3,12 @@
 pip install torch==2.15.0 torchvision==0.29.2 numpy==2.4.6, then: python tests/golden/torch/make.py
 """
 
+import os
+import pickle
+import struct
+import tarfile
+import tempfile
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +66,69 @@ shared = torch.arange(6, dtype=torch.float32).reshape(2, 3)
 torch.save({"state_dict": {"w": shared, "w.t": shared.t(), "half": torch.arange(4, dtype=torch.float16) / 2,
                            "steps": torch.tensor(7)}, "epoch": 3},
            HERE / "legacy.pth", _use_new_zipfile_serialization=False)
+
+
+def save_tar(state_dict, path):
+    """What torch.save wrote before PyTorch 0.1.10: a tar file of four members. Nothing writes it any more, so this does,
+    and torch.load must read it back."""
+
+    def storage_of(tensor):
+        return tensor.untyped_storage()._cdata
+
+    tensors, storages = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+
+        class Pickler(pickle.Pickler):
+            def persistent_id(self, value):
+                if not torch.is_tensor(value):
+                    return None
+                tensors[value._cdata] = value
+                return str(value._cdata)
+
+        with open(folder / "pickle", "wb") as f:
+            Pickler(f, protocol=2).dump(state_dict)
+        for tensor in tensors.values():
+            storages[storage_of(tensor)] = tensor
+        kinds = {torch.float32: ("FloatStorage", "FloatTensor"), torch.int64: ("LongStorage", "LongTensor")}
+
+        def dump(f, *values):
+            # The third value names a class of torch, which is written as pickle's GLOBAL.
+            text = b"\x80\x02"
+            for value in values[:2]:
+                text += pickle.dumps(value, protocol=2)[2:-1]
+            f.write(text + b"ctorch\n" + values[2].encode() + b"\n\x87.")
+
+        with open(folder / "storages", "wb") as f:
+            pickle.dump(len(storages) - 1, f, protocol=2)
+            views = []
+            for key, tensor in storages.items():
+                if tensor is state_dict["view"]:  # a view of another storage is listed behind them
+                    root = state_dict["w"]
+                    views.append((key, storage_of(root), 2, 3))
+                    continue
+                dump(f, key, "cpu", kinds[tensor.dtype][0])
+                flat = torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage())
+                f.write(struct.pack("<q", flat.numel()) + flat.numpy().tobytes())
+            pickle.dump(views, f, protocol=2)
+        with open(folder / "tensors", "wb") as f:
+            pickle.dump(len(tensors), f, protocol=2)
+            for key, tensor in tensors.items():
+                dump(f, key, storage_of(tensor), kinds[tensor.dtype][1])
+                f.write(struct.pack("<ii", tensor.dim(), 0))
+                f.write(struct.pack(f"<{2 * tensor.dim()}q", *tensor.size(), *tensor.stride()))
+                f.write(struct.pack("<q", tensor.storage_offset()))
+        with open(folder / "sys_info", "wb") as f:
+            pickle.dump({"protocol_version": 1000, "little_endian": True,
+                         "type_sizes": {"short": 2, "int": 4, "long": 8}}, f, protocol=2)
+        with tarfile.open(path, "w:", format=tarfile.PAX_FORMAT) as tar:
+            for name in ["sys_info", "pickle", "tensors", "storages"]:
+                os.utime(folder / name, (1.5, 1.5))
+                tar.add(folder / name, arcname=name)
+
+
+w = torch.arange(6, dtype=torch.float32).reshape(2, 3)
+old = OrderedDict(w=w, **{"w.t": w.t(), "steps": torch.tensor([7])}, view=torch.tensor([2.0, 3.0, 4.0]))
+save_tar(old, HERE / "old.pth")
+again = torch.load(HERE / "old.pth", weights_only=False)
+assert all(torch.equal(again[name], value) for name, value in old.items())

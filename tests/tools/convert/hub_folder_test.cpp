@@ -101,8 +101,8 @@ TEST_F(HubFolder, OptionsWinOverTheConfiguration) {
   std::string labels;
   for (int i = 0; i < 16; ++i) labels += "mine " + std::to_string(i) + '\n';
   write_text(folder / "labels.txt", labels);
-  const Result run = convert(copy("timm/hub") + " --preset torchvision --labels " + (folder / "labels.txt") +
-                             " --input-size 96x96");
+  const Result run =
+      convert(copy("timm/hub") + " --preset torchvision --labels " + (folder / "labels.txt") + " --input-size 96x96");
   ASSERT_EQ(run.code, 0) << run.err;
   const auto header = model()->header();
   EXPECT_EQ(header.labels[3], "mine 3");
@@ -122,7 +122,8 @@ TEST_F(HubFolder, AnotherNetworksConfigurationIsAnErrorThatNamesBoth) {
   write_text(hub + "/config.json", R"({"model_type": "vit", "architectures": ["ViTForImageClassification"]})");
   run = convert(hub);
   EXPECT_EQ(run.code, 3);
-  EXPECT_TRUE(mentions(run.err, "names \"vit\", which is no ResNet that is known; the tensors are those of")) << run.err;
+  EXPECT_TRUE(mentions(run.err, "names \"vit\", which is no ResNet that is known; the tensors are those of"))
+      << run.err;
 }
 
 TEST_F(HubFolder, NetworksWithoutBatchNormAreRefusedByName) {
@@ -198,7 +199,8 @@ TEST_F(HubFolder, AFolderWithoutWeightsSaysWhatItLooksFor) {
   fs::remove(hub + "/model.safetensors");
   const Result run = convert(hub);
   EXPECT_EQ(run.code, 3);
-  EXPECT_TRUE(mentions(run.err, "is a folder without model.safetensors, model.safetensors.index.json, pytorch_model.bin"))
+  EXPECT_TRUE(
+      mentions(run.err, "is a folder without model.safetensors, model.safetensors.index.json, pytorch_model.bin"))
       << run.err;
 }
 

@@ -91,12 +91,6 @@ TEST(TorchZip, EveryTruncationIsAnError) {
   for (std::size_t length = 0; length < bytes.size(); ++length) refusal(bytes.substr(0, length));
 }
 
-TEST(ImporterList, RecognisesOldTorchFilesAndSaysHowToRewriteThem) {
-  std::string tar(512, '\0');
-  tar.replace(257, 5, "ustar");
-  EXPECT_TRUE(mentions(refusal(tar), "torch.save(torch.load("));
-}
-
 TEST(ImporterList, RecognisesHdf5) { EXPECT_TRUE(mentions(refusal("\x89HDF\r\n\x1a\n      "), "HDF5")); }
 
 TEST(ImporterList, RefusesWhatIsNoWeightFile) {

@@ -46,13 +46,12 @@ const Importer& find_importer(const SourceFile& file);
 
 extern const Importer torch_zip_importer;
 extern const Importer torch_legacy_importer;
+extern const Importer torch_tar_importer;
 extern const Importer safetensors_importer;
 extern const Importer keras_h5_importer;
 extern const Importer keras_zip_importer;
 extern const Importer onnx_importer;
 extern const Importer sharded_importer;
-// Recognised, so that the message can say what to do instead.
-extern const Importer torch_tar_importer;
 
 /// True when `head` starts with the bytes of `magic`.
 bool starts_with(std::span<const std::byte> head, std::string_view magic);

@@ -23,7 +23,7 @@ struct Global {
 
 /// Everything that a pickle may name. "ignored" objects (an epoch's numpy scalar, an argparse.Namespace) are parsed and
 /// skipped. This is data: no entry is ever looked up or called.
-constexpr std::array<Global, 60> globals = {{
+constexpr std::array<Global, 76> globals = {{
     {"collections", "OrderedDict", Role::dict},
     {"torch._utils", "_rebuild_tensor_v2", Role::rebuild_tensor},
     {"torch._utils", "_rebuild_tensor", Role::rebuild_tensor},
@@ -51,6 +51,22 @@ constexpr std::array<Global, 60> globals = {{
     {"torch.cuda", "CharStorage", Role::storage, SourceType::i8},
     {"torch.cuda", "ByteStorage", Role::storage, SourceType::u8},
     {"torch.cuda", "BoolStorage", Role::storage, SourceType::boolean},
+    {"torch", "DoubleTensor", Role::ignored},
+    {"torch", "FloatTensor", Role::ignored},
+    {"torch", "HalfTensor", Role::ignored},
+    {"torch", "LongTensor", Role::ignored},
+    {"torch", "IntTensor", Role::ignored},
+    {"torch", "ShortTensor", Role::ignored},
+    {"torch", "CharTensor", Role::ignored},
+    {"torch", "ByteTensor", Role::ignored},
+    {"torch.cuda", "DoubleTensor", Role::ignored},
+    {"torch.cuda", "FloatTensor", Role::ignored},
+    {"torch.cuda", "HalfTensor", Role::ignored},
+    {"torch.cuda", "LongTensor", Role::ignored},
+    {"torch.cuda", "IntTensor", Role::ignored},
+    {"torch.cuda", "ShortTensor", Role::ignored},
+    {"torch.cuda", "CharTensor", Role::ignored},
+    {"torch.cuda", "ByteTensor", Role::ignored},
     {"torch", "device", Role::ignored},
     {"torch", "float64", Role::ignored},
     {"torch", "float32", Role::ignored},
@@ -131,6 +147,16 @@ std::int64_t TorchObjects::global(std::string_view module, std::string_view name
            ", which a state dict does not need; it was not loaded");
   }
   return found - globals.begin();
+}
+
+std::optional<SourceType> TorchObjects::storage_type(const PickleValue& value) {
+  if (value.kind != PickleKind::global || global_at(value).role != Role::storage) return std::nullopt;
+  return global_at(value).type;
+}
+
+std::size_t TorchObjects::add_tensor(SourceTensor tensor) {
+  tensors_.push_back(std::move(tensor));
+  return tensors_.size() - 1;
 }
 
 PickleId TorchObjects::reduce(PickleValues& values, PickleId callable, PickleId arguments) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,12 @@ class TorchObjects final : public PickleHost {
   PickleId persistent(PickleValues& values, PickleId id) override;
 
   const std::vector<TorchStorage>& storages() const { return storages_; }
+
+  // For the container whose tensors are listed outside of the pickle.
+  /// The element type that a value of kind `global` names a storage of, if it does.
+  static std::optional<SourceType> storage_type(const PickleValue& global);
+  /// The number of the value of kind `tensor` that stands for it. The view must have been checked.
+  std::size_t add_tensor(SourceTensor tensor);
 
   /// The tensors of the state dict in `root`: those of a dict of tensors, or of the first wrapper entry
   /// ("state_dict", "model" ...) that holds one. Adds a note when a wrapper was opened or entries were skipped.
