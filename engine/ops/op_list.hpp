@@ -8,6 +8,7 @@ namespace resnet::ops {
 
 extern const OpDef input;                                                 // input.cpp
 extern const OpDef conv2d;                                                // conv2d.cpp
+extern const OpDef channel_conv1d;                                        // channel_conv1d.cpp
 extern const OpDef dense;                                                 // dense.cpp
 extern const OpDef batch_norm, scale_shift;                               // batch_norm.cpp
 extern const OpDef relu, relu6, leaky_relu, sigmoid, hard_sigmoid, silu;  // activations.cpp

@@ -9,6 +9,7 @@ namespace {
 constexpr std::array table{
     &ops::input,
     &ops::conv2d,
+    &ops::channel_conv1d,
     &ops::dense,
     &ops::batch_norm,
     &ops::relu,

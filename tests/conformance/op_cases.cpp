@@ -219,6 +219,13 @@ void elementwise(std::vector<OpCase>& cases) {
                       .add("s", "sigmoid", {"g"})
                       .add("y", "mul", {"x", "s"})
                       .done());
+  for (const std::int64_t k : {1, 3, 7}) {
+    cases.push_back(CaseBuilder("channel_conv1d of " + std::to_string(k), "channel_conv1d", odd)
+                        .add("g", "global_avg_pool", {"x"})
+                        .add("y", "channel_conv1d", {"g"})
+                        .weight("weight", {k})
+                        .done());
+  }
   cases.push_back(CaseBuilder("softmax", "softmax", {1, 1, 1, 10}).add("y", "softmax", {"x"}).done());
   cases.push_back(CaseBuilder("softmax over channels of an image", "softmax", odd).add("y", "softmax", {"x"}).done());
 }

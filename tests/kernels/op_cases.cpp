@@ -49,6 +49,11 @@ void conv2d(NodeCase& node, Random& random) {
   if (random.chance(50)) node.weights[1] = TensorShape{K};
 }
 
+void channel_conv1d(NodeCase& node, Random& random) {
+  node.inputs[0] = {node.inputs[0].n, 1, 1, node.inputs[0].c};
+  node.weights[0] = TensorShape{2 * random.in(0, 4) + 1};
+}
+
 void dense(NodeCase& node, Random& random) {
   const std::int64_t channels = random.in(1, 9), C = channels * random.in(1, 12), K = random.in(1, 40);
   node.inputs[0] = {node.inputs[0].n, 1, 1, C};
@@ -92,6 +97,7 @@ void pad(NodeCase& node, Random& random) {
 void specialise(NodeCase& node, Random& random) {
   const std::string_view op = node.op->name;
   if (op == "conv2d") return conv2d(node, random);
+  if (op == "channel_conv1d") return channel_conv1d(node, random);
   if (op == "dense") return dense(node, random);
   if (op == "batch_norm") return batch_norm(node, random);
   if (op == "mul") return multiply(node, random);

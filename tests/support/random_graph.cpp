@@ -292,6 +292,9 @@ Value Builder::head(Value x) {
   Value y = layer("dense", {x}, {}, {1, 1, 1, K}, std::move(weights));
   y.magnitude = 40;  // nothing that needs exactness follows
   if (chance(30)) y = activation(y);
+  if (chance(20)) {
+    y = layer("channel_conv1d", {y}, {}, y.dims, {{"weight", weight("eca" + std::to_string(counter_), {3}, -1, 1)}});
+  }
   if (chance(30)) y = layer("softmax", {y}, {}, y.dims);
   return y;
 }

@@ -27,15 +27,21 @@ constexpr const char* examples = R"(Examples:
   resnet_convert resnet50-11ad3fa6.pth -o resnet50.rne
   resnet_convert torchvision:resnet18 -o resnet18.rne
   resnet_convert finetuned.safetensors --labels flowers.txt --preset torchvision -o flowers.rne
+  resnet_convert hub/microsoft--resnet-50/ -o resnet50.rne
+  resnet_convert blur.pth --arch resnetblur50 -o blur.rne
+  resnet_convert old.pth --arch resnet,stride=1x1 -o old.rne
   resnet_convert checkpoint.pth --map renames.txt --arch resnet34 --input-size 320x320 -o large.rne
   resnet_convert weights.safetensors --arch recipe.json -o model.rne
   resnet_convert model.keras -o model.rne --verify x.npy y.npy
   resnet_convert model.weights.h5 --arch architecture.json -o model.rne
   resnet_convert model.onnx -o model.rne
 
-SOURCE is a PyTorch file (.pth, .pt: a state dict), a safetensors file, with torchvision's key names or those of a recipe,
-a Keras model (.keras, .h5) or its weights, or an ONNX model (.onnx, operators of version 7 to 23). It is read in a child
+SOURCE is a PyTorch file (.pth, .pt, .bin: a state dict), a safetensors file, or a folder with config.json as timm and
+Hugging Face save it, of any ResNet under torchvision's, timm's, Hugging Face's or tutorials' key names, or a recipe's; a
+Keras model (.keras, .h5) or its weights; or an ONNX model (.onnx, operators of version 7 to 23). It is read in a child
 process with limited rights; nothing in it is executed.
+--arch NAME may be followed by answers to what tensors cannot tell: stride=1x1|3x3 (of bottlenecks), aa=none|blur|average,
+stem=cifar|imagenet|deep, shortcut=pool|conv, first_stride=1|2; NAME resnet is any ResNet.
 Exit codes: 0 written, 1 written but --verify differs, 2 usage, 3 source missing or rejected, 4 out of memory or output not writable.)";
 
 constexpr double tolerance = 1e-5;  // relative L2 in fp32, as resnet_verify
@@ -59,10 +65,12 @@ ExitCode convert_main(int argc, char** argv) {
   CLI::App app("Converts trained weights of a ResNet into a model file (.rne)", "resnet_convert");
   app.set_version_flag("--version", "resnet_convert " + std::string(resnet::tools::version()));
   app.footer(examples);
-  app.add_option("SOURCE", command.source, "weight file, torchvision:NAME, or a recipe with --weights")->required();
+  app.add_option("SOURCE", command.source, "weight file, hub folder, torchvision:NAME, or a recipe with --weights")
+      ->required();
   app.add_option("-o,--output", command.output, "model file to write; replaced only when everything went well")
       ->required();
-  app.add_option("--arch", command.arch, "auto (default), a torchvision name such as resnet50, or a recipe (.json)");
+  app.add_option("--arch", command.arch,
+                 "auto (default), a torchvision or timm name such as resnet50d, resnet,ANSWER..., or a recipe (.json)");
   app.add_option("--weights", command.weights, "weight file when SOURCE is a recipe");
   app.add_option("--map", command.map, "file of lines \"pattern -> name\" that rename source keys; \"-\" drops one");
   app.add_option("--preset", command.preset, "how pictures become input: " + resnet::convert::preset_list());

@@ -46,6 +46,19 @@ P with_arithmetic(P problem, const NodeView& node) {
 }
 
 Problem convolution(const NodeView& node) { return with_arithmetic(conv_problem(node.shapes, node.output), node); }
+/// A row of C values with one channel each lies in memory as one position of C channels does.
+Problem channel_convolution(const NodeView& node) {
+  expect_no_epilogue(node);
+  const Dims& in = node.input();
+  ConvProblem problem;
+  problem.N = in.n, problem.H = problem.P = 1, problem.W = problem.Q = in.c;
+  problem.C = problem.K = problem.R = 1;
+  problem.S = (*node.shapes.weights[0])[0];
+  problem.pad_left = problem.pad_right = problem.S / 2;
+  problem.in = node.types.in, problem.out = node.types.out, problem.precision = node.types.precision;
+  return problem;
+}
+
 Problem dense_layer(const NodeView& node) { return with_arithmetic(dense_problem(node.shapes, node.output), node); }
 
 Problem pointwise(const NodeView& node, PointwiseKind kind, const EpilogueProblem& epilogue) {
@@ -144,6 +157,7 @@ constexpr std::size_t kind = kernels::problem_kind<P>;
 
 constexpr std::array entries{
     Entry{"conv2d", convolution, kind<ConvProblem>},
+    Entry{"channel_conv1d", channel_convolution, kind<ConvProblem>},
     Entry{"dense", dense_layer, kind<DenseProblem>},
     Entry{"batch_norm", batch_norm, kind<PointwiseProblem>},
     Entry{"relu", activation, kind<PointwiseProblem>},

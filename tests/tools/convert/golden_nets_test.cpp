@@ -42,7 +42,7 @@ std::vector<GoldenNet> golden_nets() {
     nets.push_back({"timm/" + name, "timm/" + name + ".safetensors", options, "x.npy"});
   };
   for (const char* name :
-       {"d_se", "t", "s", "resnext_d", "rs", "v2_basic", "v2_d", "first_senet", "first_senet_bottleneck"}) {
+       {"d_se", "t", "s", "resnext_d", "eca_t", "rs", "v2_basic", "v2_d", "first_senet", "first_senet_bottleneck"}) {
     timm(name, "");
   }
   for (const char* name : {"blur", "blur_basic"}) timm(name, "--arch resnet,aa=blur");

@@ -166,15 +166,10 @@ TEST(Recognise, TakesAnyBlockCountsStagesAndWidths) {
   }
 }
 
-bool needs_a_missing_op(const KnownNet& net) {
-  return net.shape.attention == Attention::efficient_channel && find_op("channel_conv1d") == nullptr;
-}
-
 class KnownNets : public testing::TestWithParam<KnownNet> {};
 
 /// Names of timm's that a legacy_ file or a v2 file has under its own naming are tested by their goldens.
 TEST_P(KnownNets, AreReadFromTheirTensorsButForWhatShapesCannotShow) {
-  if (needs_a_missing_op(GetParam())) GTEST_SKIP();
   const auto tensors = state_dict(GetParam().shape);
   ResNetShape shown = GetParam().shape;
   shown.anti_alias = AntiAlias::none;
@@ -187,7 +182,6 @@ TEST_P(KnownNets, AreReadFromTheirTensorsButForWhatShapesCannotShow) {
 }
 
 TEST_P(KnownNets, AreTakenByTheirName) {
-  if (needs_a_missing_op(GetParam())) GTEST_SKIP();
   auto tensors = state_dict(GetParam().shape);
   ArchChoice choice;
   choice.name = GetParam().name;

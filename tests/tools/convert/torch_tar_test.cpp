@@ -1,5 +1,5 @@
-// The container of torch.save before PyTorch 0.1.10: a file that PyTorch reads (tests/golden/torch/make.py), and damaged
-// ones.
+// The container of torch.save before PyTorch 0.1.10: a file that PyTorch reads (tests/golden/torch/make.py), and
+// damaged ones.
 #include <gtest/gtest.h>
 
 #include <cstring>

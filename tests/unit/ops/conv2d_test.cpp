@@ -150,5 +150,21 @@ TEST(Dense, NchwColumnsEqualAFlattenInThatOrder) {
   EXPECT_NE(run({"dense", {}, {as_it_lies}, {weight}}).values, expected) << "the order must matter here";
 }
 
+OpCall along_channels(std::vector<float> values, std::vector<float> weight) {
+  const auto C = static_cast<std::int64_t>(values.size()), k = static_cast<std::int64_t>(weight.size());
+  return {"channel_conv1d", {}, {{{1, 1, 1, C}, std::move(values)}}, {{{k}, std::move(weight)}}};
+}
+
+TEST(ChannelConv1d, SlidesAlongTheChannelsAndPadsThemWithZeros) {
+  EXPECT_EQ(run(along_channels({1, 2, 3, 4}, {1, 10, 100})).values, (Doubles{210, 321, 432, 43}));
+  EXPECT_EQ(run(along_channels({1, 2}, {1, 10, 100, 1000, 10000})).values, (Doubles{2100, 210}));
+  EXPECT_EQ(run(along_channels({1, 2, 3}, {2})).values, (Doubles{2, 4, 6}));
+}
+
+TEST(ChannelConv1d, KeepsImagesApart) {
+  const OpCall call{"channel_conv1d", {}, {{{2, 1, 1, 2}, {1, 2, 3, 4}}}, {{{3}, {1, 10, 100}}}};
+  EXPECT_EQ(run(call).values, (Doubles{210, 21, 430, 43}));
+}
+
 }  // namespace
 }  // namespace resnet::test

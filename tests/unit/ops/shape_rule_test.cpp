@@ -76,6 +76,14 @@ const BadCase bad_cases[] = {
     {"UnknownPadding", conv({{"padding", Text("SAME")}}, image, kernel), ErrorCode::bad_attribute, "'SAME'"},
     {"OutputBeyond64Bits", conv({{"padding", Text("same")}}, {1 << 20, 1 << 20, 1 << 20, 4}, {1 << 20, 1, 1, 4}),
      ErrorCode::overflow, "64 bits"},
+    {"ChannelConvolutionOfAnImage",
+     {"channel_conv1d", {}, {empty({1, 2, 1, 4})}, {shaped({3})}},
+     ErrorCode::bad_geometry,
+     "global_avg_pool"},
+    {"ChannelConvolutionOfEvenLength",
+     {"channel_conv1d", {}, {empty({1, 1, 1, 4})}, {shaped({4})}},
+     ErrorCode::bad_geometry,
+     "an odd number"},
     {"DenseOfAnImage", {"dense", {}, {empty({1, 2, 1, 4})}, {shaped({5, 4})}}, ErrorCode::bad_geometry, "flatten"},
     {"DenseForOtherFeatures",
      {"dense", {}, {empty({1, 1, 1, 4})}, {shaped({5, 3})}},
@@ -273,7 +281,7 @@ TEST(OpTable, HoldsEveryOpOnceWithAllThatItNeeds) {
     EXPECT_NE(op->reference_f64, nullptr) << op->name;
     EXPECT_NE(op->reference_chain, nullptr) << op->name;
   }
-  EXPECT_EQ(names.size(), 21u);
+  EXPECT_EQ(names.size(), 22u);
   EXPECT_EQ(find_op("conv3d"), nullptr);
 }
 

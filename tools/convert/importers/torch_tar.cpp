@@ -1,6 +1,6 @@
-// What torch.save wrote before PyTorch 0.1.10: a tar file of four members. "storages" holds a count, per storage its key,
-// place and type, the number of elements and their bytes, and then the views of storages; "tensors" a count and per
-// tensor its key, its storage's key, sizes, strides and offset; "pickle" the object, whose persistent ids are the
+// What torch.save wrote before PyTorch 0.1.10: a tar file of four members. "storages" holds a count, per storage its
+// key, place and type, the number of elements and their bytes, and then the views of storages; "tensors" a count and
+// per tensor its key, its storage's key, sizes, strides and offset; "pickle" the object, whose persistent ids are the
 // tensors' keys; "sys_info" facts on the machine.
 #include <algorithm>
 #include <array>
@@ -19,8 +19,8 @@ namespace resnet::convert {
 namespace {
 
 constexpr std::uint64_t block = 512;
-constexpr std::uint64_t max_small_pickle = 64u << 10;   ///< of one storage or tensor
-constexpr std::uint64_t max_padding = 1u << 20;         ///< zeros behind the last member
+constexpr std::uint64_t max_small_pickle = 64u << 10;  ///< of one storage or tensor
+constexpr std::uint64_t max_padding = 1u << 20;        ///< zeros behind the last member
 constexpr std::int64_t max_entries = 1'000'000;
 
 bool sniff(std::span<const std::byte> head, std::uint64_t) {
@@ -43,7 +43,8 @@ std::uint64_t octal(const SourceFile& file, std::string_view field) {
   while (field.ends_with(' ')) field.remove_suffix(1);
   std::uint64_t value = 0;
   const auto parsed = std::from_chars(field.data(), field.data() + field.size(), value, 8);
-  if (parsed.ec != std::errc() || parsed.ptr != field.data() + field.size()) reject(file, "has a tar header with a bad number");
+  if (parsed.ec != std::errc() || parsed.ptr != field.data() + field.size())
+    reject(file, "has a tar header with a bad number");
   return value;
 }
 
@@ -74,8 +75,9 @@ std::map<std::string, Member, std::less<>> read_members(const SourceFile& file) 
     const Member member{offset + block, octal(file, header.substr(124, 12))};
     const std::uint64_t end = checked_add(member.offset, member.bytes, file.name());
     if (end > file.size()) {
-      fail(ErrorCode::truncated, "has " + std::to_string(file.size()) + " bytes, a member ends at " + std::to_string(end),
-           file.name(), "download or copy the file again");
+      fail(ErrorCode::truncated,
+           "has " + std::to_string(file.size()) + " bytes, a member ends at " + std::to_string(end), file.name(),
+           "download or copy the file again");
     }
     const char type = header[156];
     const std::string name(header.substr(0, std::min<std::size_t>(header.find('\0'), 100)));
@@ -107,9 +109,7 @@ class Host final : public PickleHost {
  public:
   Host(const SourceFile& file, TorchObjects& objects) : file_(file), objects_(objects) {}
 
-  std::int64_t global(std::string_view module, std::string_view name) override {
-    return objects_.global(module, name);
-  }
+  std::int64_t global(std::string_view module, std::string_view name) override { return objects_.global(module, name); }
   PickleId reduce(PickleValues& values, PickleId callable, PickleId arguments) override {
     return objects_.reduce(values, callable, arguments);
   }
@@ -146,7 +146,8 @@ class Tar {
     read_storages();
     read_tensors();
     const Member& member = members_.at("pickle");
-    if (member.bytes > max_torch_pickle_bytes) reject(file_, "has a pickle of " + std::to_string(member.bytes) + " bytes");
+    if (member.bytes > max_torch_pickle_bytes)
+      reject(file_, "has a pickle of " + std::to_string(member.bytes) + " bytes");
     const auto bytes = file_.read(member.offset, member.bytes);
     PickleValues values(limits_);
     const PickleId top = read_pickle(bytes, values, host_, limits_, file_.name());
@@ -168,7 +169,8 @@ class Tar {
   /// Reads a member from its beginning: small pickles and numbers.
   class Cursor {
    public:
-    Cursor(Tar& tar, const char* member) : tar_(tar), at_(tar.members_.at(member).offset), end_(at_ + tar.members_.at(member).bytes) {}
+    Cursor(Tar& tar, const char* member)
+        : tar_(tar), at_(tar.members_.at(member).offset), end_(at_ + tar.members_.at(member).bytes) {}
 
     /// Calls `use(values, id)` with the next pickle.
     template <class Use>
@@ -262,9 +264,8 @@ class Tar {
   /// (key, root, first element, elements)
   void read_view(const PickleValues& values, PickleId id) {
     const auto& items = values[id].items;
-    const bool integers = std::all_of(items.begin(), items.end(), [&](PickleId item) {
-      return values[item].kind == PickleKind::integer;
-    });
+    const bool integers = std::all_of(items.begin(), items.end(),
+                                      [&](PickleId item) { return values[item].kind == PickleKind::integer; });
     if (items.size() != 4 || !integers) reject(file_, "has a view that is not (key, root, offset, count)");
     Storage view = storage(values[items[1]].number);
     const std::int64_t first = values[items[2]].number, elements = values[items[3]].number;
@@ -282,8 +283,8 @@ class Tar {
     for (std::int64_t i = 0; i < count; ++i) {
       const auto [key, storage_key] = cursor.pickle([&](const PickleValues& values, PickleId id) {
         const auto& items = values[id].items;
-        if (values[id].kind != PickleKind::tuple || items.size() != 3 ||
-            values[items[0]].kind != PickleKind::integer || values[items[1]].kind != PickleKind::integer) {
+        if (values[id].kind != PickleKind::tuple || items.size() != 3 || values[items[0]].kind != PickleKind::integer ||
+            values[items[1]].kind != PickleKind::integer) {
           reject(file_, "has a tensor that is not (key, storage, type)");
         }
         return std::pair(values[items[0]].number, values[items[1]].number);
@@ -295,7 +296,8 @@ class Tar {
       tensor.storage = part.range;
       const std::int64_t dimensions = cursor.integer(4);
       cursor.skip(4);
-      if (dimensions < 0 || dimensions > 8) reject(file_, "has a tensor of " + std::to_string(dimensions) + " dimensions");
+      if (dimensions < 0 || dimensions > 8)
+        reject(file_, "has a tensor of " + std::to_string(dimensions) + " dimensions");
       for (std::int64_t d = 0; d < dimensions; ++d) tensor.shape.push_back(cursor.integer());
       for (std::int64_t d = 0; d < dimensions; ++d) tensor.strides.push_back(cursor.integer());
       tensor.offset = cursor.integer();
