@@ -103,6 +103,10 @@ std::string open_questions(const ArchAnswers& answers, const ResNetShape& shape)
         " stem keep the size, without a pool (--arch resnet,stem=cifar), or does it stride before a max pool "
         "(stem=imagenet)?");
   }
+  if (shape.stem.size() > 1 && !answers.average_down) {
+    ask("do the shortcuts that stride pool before their convolution (--arch resnet,shortcut=pool: the d and t nets of "
+        "timm) or does the convolution stride (shortcut=conv)?");
+  }
   return text;
 }
 

@@ -186,7 +186,7 @@ const KeyMap& key_map_of(std::string_view rules) {
   return known != maps.end() ? known->second : maps.emplace(rules.data(), key_map(rules)).first->second;
 }
 
-Renamed rename(const std::vector<SourceTensor>& tensors, const Family& family) {
+Renamed rename(const std::vector<SourceTensor>& tensors, const Family& family, const std::string& prefix) {
   const KeyMap &stage = key_map_of(family.stage), &inner = key_map_of(family.inner);
   Renamed result;
   std::set<std::size_t> stage_rules, inner_rules;
@@ -194,7 +194,9 @@ Renamed rename(const std::vector<SourceTensor>& tensors, const Family& family) {
   for (const SourceTensor& tensor : tensors) {
     constexpr auto none = static_cast<std::size_t>(-1);
     std::size_t stage_rule = none, inner_rule = none;
-    std::string name = inner.apply(stage.apply(tensor.name, &stage_rule), &inner_rule);
+    const bool prefixed = tensor.name.starts_with(prefix);
+    std::string name =
+        inner.apply(stage.apply(prefixed ? tensor.name.substr(prefix.size()) : tensor.name, &stage_rule), &inner_rule);
     const bool canonical = is_canonical_key(name) && taken.insert(name).second;
     if (canonical) {
       if (stage_rule != none) stage_rules.insert(stage_rule);
@@ -204,10 +206,24 @@ Renamed rename(const std::vector<SourceTensor>& tensors, const Family& family) {
     result.names.push_back(canonical ? std::move(name) : tensor.name);
   }
   result.naming.family = family.name;
+  result.naming.prefix = prefix;
   result.naming.first_senet = family.first_senet;
   result.naming.stage = stage.reversed(stage_rules);
   result.naming.inner = inner.reversed(inner_rules);
   return result;
+}
+
+/// Nothing, and what stands before the dots of the first name: "backbone.", "backbone.body." ...
+std::vector<std::string> possible_prefixes(const std::vector<SourceTensor>& tensors) {
+  constexpr std::size_t most = 4;
+  std::vector<std::string> prefixes = {""};
+  if (tensors.empty()) return prefixes;
+  const std::string& first = tensors.front().name;
+  for (std::size_t dot = first.find('.'); dot != std::string::npos && prefixes.size() < most;
+       dot = first.find('.', dot + 1)) {
+    prefixes.push_back(first.substr(0, dot + 1));
+  }
+  return prefixes;
 }
 
 /// Drops axes of length 1, so that a view gets `rank` dimensions where that is possible.
@@ -222,18 +238,21 @@ void squeeze(SourceTensor& tensor, std::size_t rank) {
 }  // namespace
 
 std::string Naming::in_source(const std::string& canonical_key) const {
-  return stage.apply(inner.apply(canonical_key));
+  return prefix + stage.apply(inner.apply(canonical_key));
 }
 
 Naming name_canonically(std::vector<SourceTensor>& tensors) {
   const auto weights = static_cast<std::size_t>(
       std::count_if(tensors.begin(), tensors.end(), [](const auto& t) { return !is_training_state(t.name); }));
   Renamed best;
-  for (const Family& family : families) {
-    Renamed renamed = rename(tensors, family);
-    const bool better = renamed.naming.canonical > best.naming.canonical || best.names.empty();
-    if (better) best = std::move(renamed);
-    if (best.naming.canonical == weights) break;
+  for (const std::string& prefix : possible_prefixes(tensors)) {
+    for (const Family& family : families) {
+      Renamed renamed = rename(tensors, family, prefix);
+      const bool better = renamed.naming.canonical > best.naming.canonical || best.names.empty();
+      if (better) best = std::move(renamed);
+      if (best.naming.canonical == weights) break;
+    }
+    if (2 * best.naming.canonical > weights) break;  // a prefix hides most of the names, or there is none
   }
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     SourceTensor& tensor = tensors[i];

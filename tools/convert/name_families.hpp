@@ -21,6 +21,7 @@ struct Naming {
   /// The name that the file would have for a canonical one: for messages on missing tensors.
   std::string in_source(const std::string& canonical_key) const;
   KeyMap inner, stage;  ///< canonical to source, to be applied in this order
+  std::string prefix;   ///< "backbone.", in front of most names of the file
 };
 
 /// Renames tensors to the canonical names (recognise_resnet.hpp) by the family of names that makes most of them

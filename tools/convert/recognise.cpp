@@ -52,7 +52,7 @@ Recipe from_resnet(const ResNetShape& shape, const Naming& naming, std::string w
   recipe.why = std::move(why);
   recipe.expected_parameters = expected_parameters(shape);
   if (shape.input_channels == 3) recipe.preset = "torchvision";
-  if (!naming.family.empty()) {
+  if (!naming.family.empty() || !naming.prefix.empty()) {
     recipe.in_source = [naming](const std::string& key) { return naming.in_source(key); };
   }
   return recipe;
@@ -101,15 +101,21 @@ std::optional<Found> find_resnet(const ArchAnswers& answers, const std::vector<S
 }
 
 Recipe recipe_of(const Found& found) {
-  const std::string names = found.naming.family.empty() ? "" : found.naming.family + " names, ";
+  std::string names = found.naming.family.empty() ? "" : found.naming.family + " names, ";
+  if (!found.naming.prefix.empty()) names += "behind \"" + found.naming.prefix + "\", ";
   return from_resnet(found.shape, found.naming,
                      names + describe(found.shape) + head_text(TensorIndex(found.tensors), found.shape));
 }
 
 /// Unknown names are taken only when nothing is left to guess.
 Recipe from_structure(const ArchAnswers& answers, Inferred& inferred, std::vector<SourceTensor>& tensors) {
-  const TensorIndex index(inferred.tensors);
-  auto shape = read_resnet(index);
+  if (answers.average_down && *answers.average_down) {  // the names of a shortcut whose first part is a pool
+    for (SourceTensor& tensor : inferred.tensors) {
+      const std::size_t at = tensor.name.find(".downsample.");
+      if (at != std::string::npos) ++tensor.name[at + std::string_view(".downsample.").size()];
+    }
+  }
+  auto shape = read_resnet(TensorIndex(inferred.tensors));
   if (!shape) {
     fail(ErrorCode::import_failed, "by order and shapes the tensors are a network that is too large", "--arch auto",
          "describe the layers in a recipe (docs/convert.md)");

@@ -108,6 +108,22 @@ TEST(InferStructure, AsksWhatA3x3StemDoes) {
   EXPECT_TRUE(mentions(choose_recipe(choice, tensors).why, "3x3 stem of stride 1, no stem pool"));
 }
 
+TEST(InferStructure, AsksWhetherTheShortcutsOfADeepStemPool) {
+  const ResNetShape& shape = find_known_net("resnet18d")->shape;
+  const std::string text = refusal(tensors_of(shape, module_name));
+  EXPECT_TRUE(mentions(text, "shortcut=pool")) << text;
+  EXPECT_TRUE(mentions(text, "shortcut=conv")) << text;
+  for (const bool pool : {false, true}) {
+    auto tensors = tensors_of(shape, module_name);
+    ArchChoice choice;
+    choice.name = "resnet";
+    choice.answers.average_down = pool;
+    const Recipe recipe = choose_recipe(choice, tensors);
+    EXPECT_EQ(recipe.name, pool ? "resnet18d" : "resnet");
+    EXPECT_NO_THROW(map_tensors(recipe, TensorIndex(tensors)));
+  }
+}
+
 TEST(InferStructure, AcceptsAllConvolutionsOfABlockBeforeItsBatchNorms) {
   auto tensors = tensors_of(find_known_net("resnet18")->shape, module_name);
   // Stem convolution and norm, then conv, norm x4, conv, norm x4 of the first block.

@@ -193,6 +193,34 @@ TEST_P(KnownNets, AreTakenByTheirName) {
 INSTANTIATE_TEST_SUITE_P(All, KnownNets, testing::ValuesIn(known_nets()),
                          [](const auto& net) { return std::string(net.param.name); });
 
+TEST(Recognise, FindsANetBehindAPrefixThatMostOfItsKeysHave) {
+  auto tensors = state_dict(find_known_net("resnet18d")->shape);
+  for (SourceTensor& t : tensors) {
+    if (!t.name.starts_with("fc.")) t.name = t.key = "model.backbone." + t.name;
+  }
+  const auto complete = tensors;
+  const Recipe recipe = choose_recipe({}, tensors);
+  EXPECT_EQ(recipe.name, "resnet18d");
+  EXPECT_TRUE(mentions(recipe.why, "behind \"model.backbone.\"")) << recipe.why;
+  EXPECT_NO_THROW(map_tensors(recipe, TensorIndex(tensors)));
+  tensors = complete;
+  remove(tensors, "model.backbone.layer2.0.bn1.bias");
+  EXPECT_TRUE(mentions(refusal(tensors), "1 keys are missing:\n  model.backbone.layer2.0.bn1.bias"));
+}
+
+TEST(Recognise, MissingKeysAreNamedAsTheFileWouldNameThem) {
+  auto tensors = state_dict(find_known_net("resnet18")->shape);
+  for (SourceTensor& t : tensors) {
+    const std::size_t at = t.name.find("downsample");
+    if (at != std::string::npos) t.name = t.key = t.name.replace(at, 10, "shortcut");
+    if (t.name.starts_with("fc")) t.name = t.key = "linear" + t.name.substr(2);
+  }
+  remove(tensors, "layer3.0.shortcut.0.weight");
+  remove(tensors, "linear.bias");
+  const std::string text = refusal(tensors);
+  EXPECT_TRUE(mentions(text, "2 keys are missing:\n  layer3.0.shortcut.0.weight\n  linear.bias\n")) << text;
+}
+
 TEST(Recognise, ListsEveryMissingAndEveryUnmappedKey) {
   auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
   remove(tensors, "fc.bias");
