@@ -25,6 +25,38 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+/// Edits (insert, delete, replace a letter) that turn one name into the other.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+/// " (nearest: NAME)" of the surplus names, where one is near.
+std::string nearest_text(const std::string& missing, const std::vector<const SourceTensor*>& surplus) {
+  constexpr std::size_t most_names = 500, most_letters = 200;
+  std::string_view nearest;
+  std::size_t best = missing.size() / 3 + 1;
+  if (surplus.size() > most_names || missing.size() > most_letters) return {};
+  for (const SourceTensor* tensor : surplus) {
+    if (tensor->key.size() > most_letters) continue;
+    const std::size_t edits = distance(missing, tensor->key);
+    if (edits >= best) continue;
+    best = edits;
+    nearest = tensor->key;
+  }
+  return nearest.empty() ? "" : " (nearest: " + std::string(nearest) + ')';
+}
+
 /// True when recipe and tensors have exactly the same keys.
 bool has_exactly(const Recipe& recipe, const TensorIndex& tensors) {
   const auto wanted = wanted_tensors(recipe);
@@ -236,6 +268,7 @@ Recipe choose_recipe(const ArchChoice& choice, std::vector<SourceTensor>& tensor
 Mapping map_tensors(const Recipe& recipe, const TensorIndex& tensors) {
   Mapping mapping;
   std::vector<std::string> missing, shapes, unused;
+  std::vector<const SourceTensor*> surplus;
   std::unordered_set<std::string_view> used;
   for (WantedTensor& wanted : wanted_tensors(recipe)) {
     const SourceTensor* source = tensors.find(wanted.key);
@@ -262,8 +295,13 @@ Mapping map_tensors(const Recipe& recipe, const TensorIndex& tensors) {
     if (is_training_state(tensor.name)) {
       mapping.ignored.push_back(tensor.key);
     } else {
+      surplus.push_back(&tensor);
       unused.push_back(tensor.key + " (" + to_string(tensor.shape) + ')');
     }
+  }
+  constexpr std::size_t most_missing = 200;  // with more, another network was meant
+  if (missing.size() <= most_missing) {
+    for (std::string& name : missing) name += nearest_text(name, surplus);
   }
   std::string problems;
   const auto list = [&](const std::vector<std::string>& names, const std::string& what) {
