@@ -102,6 +102,19 @@ void check_statistics(const std::vector<SourceTensor>& tensors) {
        "--arch auto", "only batch norm is supported: convert a network that was trained with it");
 }
 
+/// Shortcuts that subsample and append zero channels ("option A" of the ResNet paper's CIFAR nets) have no tensors.
+void check_shortcuts(const std::vector<SourceTensor>& tensors, const ResNetShape& shape) {
+  const bool any = std::any_of(tensors.begin(), tensors.end(),
+                               [](const auto& t) { return t.name.find(".downsample.") != std::string::npos; });
+  const auto blocks = [](const auto& stage) { return stage.front().projection > 0; };
+  const bool wanted = std::any_of(shape.stages.begin(), shape.stages.end(), blocks);
+  if (any || !wanted || shape.stages.size() < 3) return;
+  fail(ErrorCode::import_failed,
+       "the shortcuts have no weights where the width changes: they are padded with zero channels, which is not "
+       "supported",
+       "--arch auto", "convert a network whose shortcuts are 1x1 convolutions");
+}
+
 struct Found {
   ResNetShape shape;
   Naming naming;
@@ -116,6 +129,7 @@ std::optional<Found> find_resnet(const ArchAnswers& answers, const std::vector<S
   check_statistics(found.tensors);
   auto shape = read_resnet(TensorIndex(found.tensors));
   if (!shape) return std::nullopt;
+  check_shortcuts(found.tensors, *shape);
   if (found.naming.first_senet) {
     const BlockShape& block = shape->stages.front().front();
     shape->stem_pool = StemPool::max_ceil;

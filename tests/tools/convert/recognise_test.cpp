@@ -208,6 +208,13 @@ TEST(Recognise, FindsANetBehindAPrefixThatMostOfItsKeysHave) {
   EXPECT_TRUE(mentions(refusal(tensors), "1 keys are missing:\n  model.backbone.layer2.0.bn1.bias"));
 }
 
+TEST(Recognise, ShortcutsPaddedWithZerosAreRefusedByName) {
+  auto tensors = state_dict(narrow(false, {3, 3, 3}, 16, 10));
+  find(tensors, "conv1.weight").shape = {16, 3, 3, 3};
+  std::erase_if(tensors, [](const auto& t) { return t.name.find("downsample") != std::string::npos; });
+  EXPECT_TRUE(mentions(refusal(tensors), "padded with zero channels, which is not supported"));
+}
+
 TEST(Recognise, MissingKeysAreNamedAsTheFileWouldNameThem) {
   auto tensors = state_dict(find_known_net("resnet18")->shape);
   for (SourceTensor& t : tensors) {
