@@ -258,8 +258,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   }
 
   // A file that describes its layers, or Keras', has no configuration of timm's or transformers' beside it.
-  const SourceConfig config =
-      named.graph || named.keras_major > 0 ? SourceConfig() : read_source_config(files);
+  const SourceConfig config = named.graph || named.keras_major > 0 ? SourceConfig() : read_source_config(files);
   ArchChoice arch = request.arch;
   arch.configured = config.net;
   for (const std::string& note : config.notes) named.notes.push_back(note);
