@@ -265,7 +265,9 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(arch, named.tensors);
   drop_offset_classes(config.label_offset, recipe, named.tensors, named.notes);
   const TensorIndex index(named.tensors);
-  if (config.height > 0) set_input_size(recipe, config.height, config.width);
+  // torchvision's published files are known with their size, whatever the republisher's configuration trains at.
+  const bool published = known != nullptr || !request.assume_preset.empty();
+  if (config.height > 0 && !published) set_input_size(recipe, config.height, config.width);
   check_net(request, recipe);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   const Mapping mapping = map_tensors(recipe, index);
@@ -291,7 +293,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
 
   Dims input;
   const std::int64_t classes = count_classes(recipe, tensors, input);
-  const bool imagenet = (known != nullptr || !request.assume_preset.empty() || config.imagenet) && classes == 1000;
+  const bool imagenet = (published || config.imagenet) && classes == 1000;
   const Preset preset = choose_preset(request, known, config, recipe, input);
   ModelToWrite model;
   model.labels = choose_labels(request, config, imagenet, recipe, classes);

@@ -389,6 +389,21 @@ TEST_F(ConvertTool, LooksIntoTheCachesByName) {
   EXPECT_TRUE(mentions(absent.err, "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"));
 }
 
+TEST_F(ConvertTool, ACachedFileKeepsTorchvisionsSizeAndPreset) {
+  const std::string snapshot = folder / "hf/hub/models--timm--resnet18.tv_in1k/snapshots/a";
+  std::filesystem::create_directories(snapshot);
+  write_text(snapshot + "/model.safetensors", torch_file(small_tensors(find_torchvision_net("resnet18")->shape)));
+  write_text(snapshot + "/config.json",
+             R"({"architecture": "resnet18", "pretrained_cfg": {"input_size": [3, 176, 176]}})");
+  const Result run =
+      convert("torchvision:resnet18 -o " + output, "HF_HOME=" + (folder / "hf") + " TORCH_HOME=" + (folder / "torch"));
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto model = ModelFile::open(output);
+  EXPECT_EQ(model->header().graph.input_dims(), (Dims{1, 224, 224, 3}));
+  EXPECT_EQ(model->header().preprocess_json, Preprocess::preset("torchvision").to_json());
+  EXPECT_EQ(model->header().labels.size(), 1000u);
+}
+
 TEST_F(ConvertTool, DoesNotWriteOverACachedSource) {
   std::filesystem::create_directories(folder / "torch/hub/checkpoints");
   const std::string cached = write("torch/hub/checkpoints/resnet18-f37072fd.pth",
