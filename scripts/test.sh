@@ -158,12 +158,25 @@ if [ "$mode" = all ]; then
   # A minute each on top of replaying what is committed; longer runs keep their corpora in build-fuzz.
   stage fuzz-build configure_and_build release build-fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang \
     -DRESNET_FUZZ=ON -DRESNET_SANITIZE=address,undefined,fuzzer-no-link -- header_fuzz
-  stage fuzz-build cmake --build build-fuzz --target convert_pickle_fuzz
-  mkdir -p build-fuzz/corpus build-fuzz/pickle-corpus
+  mkdir -p build-fuzz/corpus  # libFuzzer writes into the first folder
   stage fuzz-header build-fuzz/tests/header_fuzz -dict=tests/fuzz/header.dict -rss_limit_mb=512 -timeout=5 \
     -max_total_time=60 -print_final_stats=1 build-fuzz/corpus tests/golden/v1
-  stage fuzz-pickle build-fuzz/tests/convert_pickle_fuzz -rss_limit_mb=512 -timeout=5 -max_total_time=60 \
-    -print_final_stats=1 build-fuzz/pickle-corpus tests/golden/pickle
+  # TARGET SEEDS...: one reader of the converter.
+  fuzz_stage() {
+    local target=$1
+    shift
+    mkdir -p "build-fuzz/$target-corpus"
+    cmake --build build-fuzz --target "convert_${target}_fuzz" &&
+      "build-fuzz/tests/convert_${target}_fuzz" -rss_limit_mb=2048 -timeout=20 -max_total_time=60 -print_final_stats=1 \
+        "build-fuzz/$target-corpus" "$@"
+  }
+  stage fuzz-pickle fuzz_stage pickle tests/golden/pickle
+  stage fuzz-zip fuzz_stage zip tests/golden/pickle
+  stage fuzz-safetensors fuzz_stage safetensors tests/fuzz/corpus/safetensors
+  stage fuzz-json fuzz_stage keras_json tests/fuzz/corpus/keras_json
+  stage fuzz-hdf5 fuzz_stage hdf5 tests/golden/keras/hostile
+  stage fuzz-keras fuzz_stage keras_zip tests/golden/keras
+  stage fuzz-onnx fuzz_stage onnx tests/golden/onnx
   stage format scripts/format.sh --check
   bench_smoke() { build/bin/resnet_bench -m models/digits.rne --batch 1,8 --layers; }
   stage bench bench_smoke
