@@ -55,6 +55,17 @@ nets = {
     "bottleneck": settle(narrow(Bottleneck, [1, 1, 2, 1], 8, groups=2, group_width=4)),
 }
 x = torch.randn(2, 3, 61, 45)
+
+# Channels that died in training: no weights, and a variance of zero or the smallest number there is.
+nets["dead"] = settle(narrow(BasicBlock, [1, 1, 1, 1], 4))
+with torch.no_grad():
+    for conv, norm in ((nets["dead"].conv1, nets["dead"].bn1),
+                       (nets["dead"].layer2[0].conv1, nets["dead"].layer2[0].bn1)):
+        for channel, variance in ((1, 0.0), (2, 5.6e-45)):
+            conv.weight[channel] = 0
+            norm.running_mean[channel] = 0
+            norm.running_var[channel] = variance
+
 np.save(HERE / "x.npy", x.numpy())
 for name, net in nets.items():
     torch.save(net.state_dict(), HERE / f"{name}.pth")

@@ -21,7 +21,7 @@ void PrintTo(const GoldenNet& net, std::ostream* out) { *out << net.source << ' 
 
 std::vector<GoldenNet> golden_nets() {
   std::vector<GoldenNet> nets;
-  for (const char* name : {"torch/basic", "torch/bottleneck"})
+  for (const char* name : {"torch/basic", "torch/bottleneck", "torch/dead"})
     nets.push_back({name, std::string(name) + ".pth", "", "x.npy"});
   for (const char* name :
        {"cifar_basic", "cifar_bottleneck", "cifar_preact", "from_zero", "conv_x", "identity_downsample"}) {
