@@ -33,6 +33,10 @@ std::string weight_file(const std::string& path) {
     if (is_file(fs::path(path) / name)) return (fs::path(path) / name).string();
     names += (names.empty() ? "" : ", ") + std::string(name);
   }
+  if (is_file(fs::path(path) / "saved_model.pb")) {
+    fail(ErrorCode::import_failed, "is a TensorFlow SavedModel, which is not read", path,
+         "save the model with model.save(\"model.keras\"), or export ONNX");
+  }
   fail(ErrorCode::io, "is a folder without " + names, path, "name the weight file inside it");
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
+#include "convert/importers/keras_applications.hpp"
 #include "convert/infer_structure.hpp"
 #include "convert/known_nets.hpp"
 #include "convert/name_families.hpp"
@@ -249,6 +250,7 @@ Recipe configured_resnet(const ConfiguredNet& net, std::vector<SourceTensor>& te
   std::string names;
   for (const KnownNet& net : known_nets()) names += ", " + std::string(net.name);
   for (const RecipeText& recipe : choice.recipes) names += ", " + recipe.name;
+  for (const std::string_view name : keras_application_names()) names += ", " + std::string(name);
   fail(ErrorCode::invalid_argument, "unknown architecture \"" + choice.name + '"', "--arch",
        "use auto, resnet" + names + ", or the path of a recipe that ends in .json");
 }

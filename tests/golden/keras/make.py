@@ -96,6 +96,20 @@ def features():
     return keras.Model(inputs, L.Softmax()(L.Dense(10)(x)))
 
 
+def half(dtype):
+    """Weights in 16 bits, and what they compute in float32."""
+    def build(dtype):
+        inputs = keras.Input((33, 29, 3), dtype=dtype)
+        x = L.Conv2D(4, 3, activation="relu", dtype=dtype)(inputs)
+        x = L.GlobalAveragePooling2D(dtype=dtype)(L.BatchNormalization(dtype=dtype)(x))
+        return keras.Model(inputs, L.Dense(10, dtype=dtype)(x))
+
+    model, exact = settle(build(dtype), 4), build("float32")
+    for weight, narrow in zip(exact.weights, model.weights):
+        weight.assign(keras.ops.cast(narrow, "float32"))
+    return model, exact
+
+
 def save(model, name, x, formats):
     np.save(HERE / f"{KIND}.{name}.y.npy", np.asarray(model(x, training=False), "float32"))
     for suffix in formats:
@@ -119,6 +133,11 @@ np.save(HERE / "x_subclassed.npy", large)
 
 save(settle(plain(), 1), "plain", small, [".keras", ".h5", ".weights.h5", ".json"])
 save(settle(features(), 2), "features", small, [".keras"] + ([".h5"] if KIND != "keras3" else []))
+if KIND == "keras3":
+    for dtype in ("float16", "bfloat16"):
+        model, exact = half(dtype)
+        save(model, dtype, small, [".keras", ".h5"])
+        np.save(HERE / f"{KIND}.{dtype}.y.npy", np.asarray(exact(small)))
 subclassed = Model4(size=64, width=2, classes=5)
 subclassed(large)
 settle(subclassed, 3)

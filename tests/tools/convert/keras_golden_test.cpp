@@ -60,6 +60,13 @@ TEST_P(KerasGolden, ASubclassedModelsWeightsFindTheirRecipe) {
 INSTANTIATE_TEST_SUITE_P(Versions, KerasGolden, testing::Values("keras3", "tfkeras", "keras213"),
                          [](const auto& version) { return std::string(version.param); });
 
+TEST(KerasGoldenTypes, SixteenBitWeightsAreKept) {
+  for (const std::string type : {"float16", "bfloat16"}) {
+    for (const char* suffix : {".keras", ".h5"})
+      expect_golden({"keras/keras3." + type + suffix, "keras/x.npy", "keras/keras3." + type + ".y.npy", Layout::nhwc});
+  }
+}
+
 TEST(KerasGoldenOlderLayout, ASubclassedModelsWeightsFindTheirRecipe) {
   const ScratchFolder folder;
   const std::string weights = unpacked("tfkeras.subclassed_weights.h5", folder);
