@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -116,28 +117,34 @@ void check_output(const Command& command, const std::string& weights) {
 /// The files that hold weights of an ONNX model by the user's leave: regular files (no links) in the model's folder
 /// whose name starts with the model's file name or ends as such files do. All are opened before the model is parsed,
 /// which alone says which of them it needs.
-void open_beside(const std::string& path, SourceFiles& files) {
+void open_beside(const std::string& path, const std::string& output, SourceFiles& files) {
+  namespace fs = std::filesystem;
   constexpr std::size_t limit = 64;
-  const std::filesystem::path model(path);
+  const fs::path model(path), folder = model.has_parent_path() ? model.parent_path() : fs::path(".");
   const std::string own = model.filename().string();
+  std::error_code error;
   std::vector<std::string> names;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(model.parent_path().empty() ? "." : model.parent_path())) {
-    const std::string name = entry.path().filename().string();
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
     const bool fits =
         name.starts_with(own) || name.ends_with(".data") || name.ends_with(".bin") || name.ends_with(".weights");
-    if (fits && name != own && entry.symlink_status().type() == std::filesystem::file_type::regular) {
-      names.push_back(name);
-    }
+    std::error_code gone;
+    if (fits && name != own && entry->symlink_status(gone).type() == fs::file_type::regular) names.push_back(name);
   }
+  if (error) fail(ErrorCode::io, "cannot be listed: " + error.message(), folder.string(), "make the folder readable");
   if (names.size() > limit) {
     fail(ErrorCode::limit_exceeded,
          std::to_string(names.size()) + " files in the model's folder may hold its weights, the limit is " +
              std::to_string(limit),
          "--allow-external-data", "move the model and its files to a folder of their own");
   }
-  for (const std::string& name : names)
-    files.beside.emplace(name, SourceFile::open((model.parent_path() / name).string()));
+  for (const std::string& name : names) {
+    const std::string beside = (folder / name).string();
+    if (tools::same_file(beside, output)) {
+      fail(ErrorCode::invalid_argument, "may hold the model's weights", "--output " + output, "choose another name");
+    }
+    files.beside.emplace(name, SourceFile::open(beside));
+  }
 }
 
 /// Everything that a later Model::load and first Session would check.
@@ -161,7 +168,7 @@ Outcome run(const Command& command) {
   tools::AtomicFile output(command.output);  // now: an unwritable place shall not cost a conversion
   const SourceFile source = SourceFile::open(found.path);
   SourceFiles files(source);
-  if (command.allow_external_data) open_beside(found.path, files);
+  if (command.allow_external_data) open_beside(found.path, command.output, files);
   open_hub_files(found.path, files);
   std::vector<int> descriptors = {source.descriptor()};
   std::uint64_t source_bytes = source.size();

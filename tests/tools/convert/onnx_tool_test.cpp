@@ -75,6 +75,14 @@ TEST_F(OnnxTool, HostileFilesGiveExitCode3AndOneLine) {
   expect_refusal(onnx::number(1, 8) + onnx::field(2, "p") + onnx::field(7, onnx::field(1, attributes)), "model.onnx");
 }
 
+TEST_F(OnnxTool, TooManyFilesThatMayHoldWeightsAreRefused) {
+  std::filesystem::copy_file(golden_path("onnx/external.onnx"), folder / "external.onnx");
+  for (int i = 0; i < 65; ++i) std::ofstream(folder / (std::to_string(i) + ".bin")) << i;
+  const Outcome outcome = convert(folder / "external.onnx", "--allow-external-data");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.error.find("the limit is 64"), std::string::npos) << outcome.error;
+}
+
 TEST_F(OnnxTool, AnArchitectureOrAMapBesideItsOwnIsAUsageError) {
   EXPECT_EQ(convert(golden_path("onnx/opset18.onnx"), "--arch resnet18").exit_code, 2);
   std::ofstream(folder / "map.txt") << "a -> b\n";
@@ -100,7 +108,16 @@ TEST_F(OnnxTool, ExternalDataIsOpenedOnlyAsARegularFileBesideTheModel) {
   fs::copy_file(golden_path("onnx/external.onnx.data"), data);
   EXPECT_EQ(convert(source).exit_code, 3);  // without leave
   EXPECT_EQ(convert(source, "--allow-external-data").exit_code, 0);
-  fs::resize_file(data, fs::file_size(data) - 1);
+  const std::uintmax_t size = fs::file_size(data);
+  const std::string onto =
+      RESNET_BIN_DIR "/resnet_convert -q " + source + " --allow-external-data -o " + data + " 2> /dev/null";
+  EXPECT_EQ(WEXITSTATUS(std::system(onto.c_str())), 2);
+  EXPECT_EQ(fs::file_size(data), size);
+  const std::string relative = "cd " + fs::path(source).parent_path().string() +
+                               " && " RESNET_BIN_DIR
+                               "/resnet_convert -q external.onnx --allow-external-data -o net.rne";
+  EXPECT_EQ(WEXITSTATUS(std::system(relative.c_str())), 0);
+  fs::resize_file(data, size - 1);
   outcome = convert(source, "--allow-external-data");
   EXPECT_EQ(outcome.exit_code, 3);
   EXPECT_NE(outcome.error.find("copy both files again"), std::string::npos) << outcome.error;

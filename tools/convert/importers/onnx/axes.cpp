@@ -214,12 +214,7 @@ void convert_reduce_mean(Network& net) {
     if (keep) left.push_back(Axis::one);
   }
   const bool whole = (x.mean_h || x.dims.h == 1) && (x.mean_w || x.dims.w == 1);
-  if (!x.mean_h && !x.mean_w) {  // over axes of size 1 that mean nothing
-    x.axes = std::move(left);
-    net.alias(0, std::move(x));
-    return;
-  }
-  if (!whole) {
+  if (!whole || !(x.mean_h || x.mean_w)) {  // half a mean, or one over axes that mean nothing
     x.axes = std::move(left);
     net.alias(0, std::move(x));
     return;

@@ -172,15 +172,17 @@ void convert_div(Network& net) {
 
 void convert_clip(Network& net) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  constexpr double largest = std::numeric_limits<float>::max();
   const auto bound = [&](std::size_t i, const char* attribute, double fallback) {
     return net.given(i) ? net.scalar(i) : net.number(attribute, fallback);
   };
   const double low = bound(1, "min", -infinity), high = bound(2, "max", infinity);
+  // Exporters write the largest number of the type where there is no bound.
+  const bool half = net.given(2) && net.constant(2).view.type == SourceType::f16;
+  const double largest = half ? 65504.0 : static_cast<double>(std::numeric_limits<float>::max());
   const Value& x = net.activation(0);
   if (low == 0 && high == 6) {
     net.set(net.add("relu6", {&x}));
-  } else if (low == 0 && (high >= largest || high == 65504)) {  // no bound, in floats or halves
+  } else if (low == 0 && high >= largest) {
     net.set(net.add("relu", {&x}));
   } else {
     net.reject("clips to " + std::to_string(low) + " ... " + std::to_string(high) + ", 0 ... 6 (ReLU6) is read");
