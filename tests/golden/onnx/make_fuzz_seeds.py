@@ -1,4 +1,6 @@
-"""Makes fuzz/: tiny models that hold every operator, from which convert_onnx_fuzz starts. found_* are what it found.
+"""Makes fuzz/: tiny models that hold every operator, from which convert_onnx_fuzz starts.
+
+found_* are what it found in ten minutes: the smallest file for each kind of answer.
 
 pip install numpy==2.4.6 onnx==1.23.2, then: python tests/golden/onnx/make_fuzz_seeds.py
 """
