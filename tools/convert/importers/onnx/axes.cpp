@@ -4,7 +4,6 @@
 
 #include "base/checked.hpp"
 #include "convert/importers/onnx/operators.hpp"
-#include "ops/rule.hpp"
 
 namespace resnet::convert::onnx {
 namespace {
@@ -18,7 +17,7 @@ std::vector<std::size_t> normalised(const Network& net, const Ints& axes, std::s
     const std::int64_t from_start = axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis;
     const auto i = static_cast<std::size_t>(from_start);
     if (from_start < 0 || i >= rank || std::find(result.begin(), result.end(), i) != result.end()) {
-      net.reject("axes are " + ops::shape_text(axes) + " of a value with " + std::to_string(rank) + " axes");
+      net.reject("axes are " + list_text(axes) + " of a value with " + std::to_string(rank) + " axes");
     }
     result.push_back(i);
   }
@@ -63,7 +62,7 @@ Ints target_sizes(const Network& net, const Value& x) {
   const auto refuse = [&](const std::string& why) {
     Ints shown;
     for (const Symbol& symbol : shape.values) shown.push_back(symbol.batch ? -1 : symbol.value);
-    net.reject("reshapes to " + ops::shape_text(shown) + ": " + why);
+    net.reject("reshapes to " + list_text(shown) + ": " + why);
   };
   const bool zero_copies = net.integer("allowzero", 0) == 0;
   std::int64_t total = 1;
@@ -139,7 +138,7 @@ void convert_reshape(Network& net) {
     y.axes.resize(sizes.size() + 1, Axis::one);
     net.alias(0, std::move(y));
   } else {
-    net.reject("reshapes an image to " + ops::shape_text(sizes) + ", which is no flattening");
+    net.reject("reshapes an image to " + list_text(sizes) + ", which is no flattening");
   }
 }
 
@@ -150,7 +149,7 @@ void convert_transpose(Network& net) {
   for (std::size_t i = rank; i-- > 0;) perm.push_back(static_cast<std::int64_t>(i));
   perm = net.integers("perm", perm);
   const auto order = normalised(net, perm, rank);
-  if (order.size() != rank) net.reject("perm is " + ops::shape_text(perm) + " for " + std::to_string(rank) + " axes");
+  if (order.size() != rank) net.reject("perm is " + list_text(perm) + " for " + std::to_string(rank) + " axes");
   Axes axes;
   for (const std::size_t i : order) axes.push_back(x.axes[i]);
   x.axes = std::move(axes);

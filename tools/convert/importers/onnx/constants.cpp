@@ -6,7 +6,6 @@
 
 #include "base/checked.hpp"
 #include "convert/importers/onnx/operators.hpp"
-#include "ops/rule.hpp"
 
 namespace resnet::convert::onnx {
 namespace {
@@ -67,7 +66,7 @@ TensorShape reshaped(const Network& net, const TensorShape& from, const Ints& to
     if (size == -1 && open < 0) {
       open = static_cast<int>(i);
     } else if (size < 0) {
-      net.reject("reshapes a constant to " + ops::shape_text(to));
+      net.reject("reshapes a constant to " + list_text(to));
     } else {
       known = checked_mul(known, size, "Reshape");
     }
@@ -78,7 +77,7 @@ TensorShape reshaped(const Network& net, const TensorShape& from, const Ints& to
     known = total;
   }
   if (known != total || (open >= 0 && shape[static_cast<std::size_t>(open)] < 0)) {
-    net.reject("reshapes a constant of " + to_string(from) + " to " + ops::shape_text(to));
+    net.reject("reshapes a constant of " + to_string(from) + " to " + list_text(to));
   }
   return shape;
 }
@@ -92,7 +91,7 @@ std::vector<std::size_t> permutation(const Network& net, std::size_t rank) {
   auto sorted = order;
   std::sort(sorted.begin(), sorted.end());
   if (order.size() != rank || std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    net.reject("perm is " + ops::shape_text(perm) + " for " + std::to_string(rank) + " axes");
+    net.reject("perm is " + list_text(perm) + " for " + std::to_string(rank) + " axes");
   }
   return order;
 }

@@ -54,8 +54,7 @@ std::vector<std::int64_t> Network::pair(std::string_view name, std::int64_t fall
   auto values = integers(name, {fallback, fallback});
   const auto bad = [&](std::int64_t v) { return v < minimum || v > ops::max_extent; };
   if (values.size() != 2 || std::any_of(values.begin(), values.end(), bad)) {
-    reject("attribute " + std::string(name) + " is " + ops::shape_text(values) +
-           ", two-dimensional networks have [h, w]");
+    reject("attribute " + std::string(name) + " is " + list_text(values) + ", two-dimensional networks have [h, w]");
   }
   return values;
 }
@@ -332,6 +331,14 @@ void Network::finish_affine(LayerSpec& layer, const Affine& affine) {
   tensor("beta", [&](std::size_t i) { return affine.shift[i]; });
   tensor("mean", [](std::size_t) { return 0.0; });
   tensor("var", [](std::size_t) { return 1.0; });
+}
+
+std::string list_text(const std::vector<std::int64_t>& values) {
+  constexpr std::size_t shown = 8;
+  if (values.size() <= shown) return ops::shape_text(values);
+  std::string text = ops::shape_text({values.begin(), values.begin() + shown});
+  text.back() = ',';
+  return text + " and " + std::to_string(values.size() - shown) + " more]";
 }
 
 std::int64_t axis_size(const Value& value, std::size_t axis) {

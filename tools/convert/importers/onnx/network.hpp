@@ -184,6 +184,9 @@ std::vector<std::string> layer_names(const std::vector<Node>& nodes);
 /// "node \"/conv1/Conv\" (Conv)"
 std::string place_of(const Node& node);
 
+/// "[1, 2, 3]", or the first eight of a longer list: the file chooses its length.
+std::string list_text(const std::vector<std::int64_t>& values);
+
 /// Size of an axis; that of the images is 1.
 std::int64_t axis_size(const Value& value, std::size_t axis);
 

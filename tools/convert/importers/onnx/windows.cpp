@@ -21,7 +21,7 @@ void set_window(Network& net, AttrMap& attrs) {
   if (policy != "NOTSET" && policy != "VALID" && !policy.empty()) net.reject("auto_pad is \"" + policy + '"');
   const Ints pads = net.integers("pads", {0, 0, 0, 0});
   if (pads.size() != 4 || std::any_of(pads.begin(), pads.end(), [](auto p) { return p < 0 || p > ops::max_extent; })) {
-    net.reject("pads are " + ops::shape_text(pads) + ", expected [top, left, bottom, right], none negative");
+    net.reject("pads are " + list_text(pads) + ", expected [top, left, bottom, right], none negative");
   }
   if (policy == "VALID" || pads == Ints{0, 0, 0, 0}) return;
   attrs["padding"] = std::string("explicit");
@@ -49,7 +49,7 @@ void convert_conv(Network& net) {
     net.reject("its weights are " + to_string(shape) + ", those of a two-dimensional convolution have 4 dimensions");
   }
   if (net.has("kernel_shape") && net.integers("kernel_shape", {}) != Ints{shape[2], shape[3]}) {
-    net.reject("kernel_shape is " + ops::shape_text(net.integers("kernel_shape", {})) + ", but its weights are " +
+    net.reject("kernel_shape is " + list_text(net.integers("kernel_shape", {})) + ", but its weights are " +
                to_string(shape));
   }
   AttrMap attrs;
@@ -97,7 +97,7 @@ void convert_pad(Network& net) {
     if (before == 0 && after == 0) continue;
     const Axis meaning = x.axes[static_cast<std::size_t>(axis)];
     if (before < 0 || after < 0 || (meaning != Axis::h && meaning != Axis::w)) {
-      net.reject("pads are " + ops::shape_text(pads) + ", only height and width can be padded, and not by less than 0");
+      net.reject("pads are " + list_text(pads) + ", only height and width can be padded, and not by less than 0");
     }
     sides[meaning == Axis::h ? 0 : 1] = before;
     sides[meaning == Axis::h ? 2 : 3] = after;
