@@ -33,6 +33,12 @@ TEST(FuzzCorpus, Zip) {
   EXPECT_GE(replay("golden/torch", call), 2);
 }
 
+TEST(FuzzCorpus, Tar) {
+  const auto call = [](const std::string& text) { return fuzz::read_as(torch_tar_importer, to_bytes(text)); };
+  replay("fuzz/corpus/tar", call);
+  EXPECT_GE(replay("golden/torch", call), 1);
+}
+
 TEST(FuzzCorpus, Safetensors) {
   const auto call = [](const std::string& text) { return fuzz::read_as(safetensors_importer, to_bytes(text)); };
   EXPECT_GE(replay("fuzz/corpus/safetensors", call), 1);
