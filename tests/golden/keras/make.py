@@ -85,7 +85,7 @@ def features():
     squeeze = L.GlobalAveragePooling2D()(y)
     squeeze = L.Reshape((1, 1, 8))(squeeze)
     squeeze = L.Conv2D(4, 1, activation="swish" if KIND != "keras3" else "silu")(squeeze)
-    squeeze = L.Conv2D(8, 1, activation="hard_sigmoid")(squeeze)
+    squeeze = L.Dense(8, activation="hard_sigmoid")(squeeze)
     y = L.multiply([squeeze, y])
     x = L.LeakyReLU(0.1)(x + y)
     x = L.AveragePooling2D(2, padding="same")(x)

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "convert/importers/keras_config.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -19,11 +20,6 @@ struct Value {
   Dims dims;
   bool flat = false;  ///< two axes in Keras (batch, features)
 };
-
-const Json* member(const Json& config, std::string_view key) {
-  const Json* value = config.find(key);
-  return value == nullptr || value->is_null() ? nullptr : value;
-}
 
 /// The layers that act on nothing at inference.
 bool is_training_only(std::string_view name) {
@@ -49,61 +45,19 @@ class Translator {
   }
 
  private:
-  // ---- Errors and configuration fields of the layer at hand.
+  // ---- What the layer at hand needs.
 
-  [[noreturn]] void refuse(const std::string& message, std::string next = {}) const {
-    if (next.empty()) next = "replace it by layers that docs/convert.md lists, or export ONNX";
-    fail(ErrorCode::import_failed, message, place(), std::move(next));
-  }
-  std::string place() const { return where_ + ": layer \"" + name_ + '"'; }
-  std::string text(std::string_view key, const char* fallback) const {
-    const Json* value = member(*config_, key);
-    return value == nullptr ? fallback : value->as_string(place() + ": " + std::string(key));
-  }
-  std::int64_t integer(std::string_view key, std::int64_t fallback) const {
-    const Json* value = member(*config_, key);
-    return value == nullptr ? fallback : value->as_int(place() + ": " + std::string(key));
-  }
-  double number(std::string_view key, double fallback) const {
-    const Json* value = member(*config_, key);
-    return value == nullptr ? fallback : value->as_double(place() + ": " + std::string(key));
-  }
-  bool flag(std::string_view key, bool fallback) const {
-    const Json* value = member(*config_, key);
-    return value == nullptr ? fallback : value->as_bool(place() + ": " + std::string(key));
-  }
-  /// [vertical, horizontal], also from a single number.
-  std::vector<std::int64_t> pair(std::string_view key, std::int64_t fallback) const {
-    const Json* value = member(*config_, key);
-    if (value == nullptr) return {fallback, fallback};
-    const std::string where = place() + ": " + std::string(key);
-    if (value->is_int()) return {value->as_int(), value->as_int()};
-    const auto& list = value->as_array(where);
-    if (list.size() != 2) refuse(std::string(key) + " has " + std::to_string(list.size()) + " numbers, 2 are expected");
-    return {list[0].as_int(where), list[1].as_int(where)};
-  }
-  std::string padding() const {
-    const std::string padding = text("padding", "valid");
-    if (padding != "valid" && padding != "same") refuse("padding is \"" + padding + "\", not valid or same");
-    return padding;
-  }
-  void need_channels_last() const {
-    if (text("data_format", "channels_last") != "channels_last") {
-      refuse("has data_format channels_first; only channels_last is read",
-             "load the weights into the same model with data_format channels_last and save that");
-    }
-  }
   void need_image(const Value& value) const {
-    if (value.flat) refuse("takes images, but gets a vector of features");
+    if (value.flat) at_.refuse("takes images, but gets a vector of features");
   }
   /// Normalising and dense layers act on the last axis.
   void need_last_axis(const Json* axis, const Value& value) const {
     if (axis == nullptr) return;
     const Json& number = axis->is_array() && axis->as_array().size() == 1 ? axis->as_array()[0] : *axis;
-    const std::int64_t last = value.flat ? 1 : 3, given = number.as_int(place() + ": axis");
+    const std::int64_t last = value.flat ? 1 : 3, given = number.as_int(at_.place() + ": axis");
     if (given != -1 && given != last) {
-      refuse("acts on axis " + std::to_string(given) + ", only the last one (channels_last) is read",
-             "load the weights into the same model with data_format channels_last and save that");
+      at_.refuse("acts on axis " + std::to_string(given) + ", only the last one (channels_last) is read",
+                 "load the weights into the same model with data_format channels_last and save that");
     }
   }
 
@@ -133,7 +87,7 @@ class Translator {
     }
     std::map<std::string_view, TensorShape> stored;
     for (const Weight& weight : weights) {
-      const std::string key = name_ + '/' + weight.keras_role;
+      const std::string key = key_ + '/' + weight.keras_role;
       layer.weights[weight.role] = key;
       const bool seen = !graph_.recipe.expected.emplace(key, weight.shape).second;
       const std::string_view role = weight.role;
@@ -159,9 +113,9 @@ class Translator {
 
   /// A per-channel y = (x - mean) / sqrt(var) whose numbers are in the configuration.
   Value constant_affine(const Value& in, std::vector<float> mean, std::vector<float> variance) {
-    const std::string mean_key = name_ + "/constant_mean", variance_key = name_ + "/constant_variance";
+    const std::string mean_key = key_ + "/constant_mean", variance_key = key_ + "/constant_variance";
     LayerSpec layer;
-    layer.name = unique(name_);
+    layer.name = unique(key_);
     layer.op = "batch_norm";
     layer.inputs = {in.name};
     layer.attrs["eps"] = 0.0;
@@ -188,19 +142,20 @@ class Translator {
     if (kind == "hard_sigmoid") {
       return add(name, "hard_sigmoid", {in}, {{"alpha", keras_major_ < 3 ? 0.2 : 1.0 / 6.0}, {"beta", 0.5}});
     }
-    refuse("has the activation \"" + kind + "\", which is not supported");
+    at_.refuse("has the activation \"" + kind + "\", which is not supported");
   }
   /// The field "activation" of a layer: a name, or an object that wraps one.
   std::string activation_name() const {
-    const Json* value = member(*config_, "activation");
+    const Json* value = at_.find("activation");
     if (value != nullptr && value->is_object()) {
-      const Json* config = member(*value, "config");
+      const Json* config = value->find("config");
       if (config != nullptr && config->is_string()) return config->as_string();
-      const Json* kind = member(*value, "class_name");
-      refuse("has the activation " + (kind != nullptr && kind->is_string() ? '"' + kind->as_string() + '"' : "object") +
-             ", which is not supported");
+      const Json* kind = value->find("class_name");
+      at_.refuse("has the activation " +
+                 (kind != nullptr && kind->is_string() ? '"' + kind->as_string() + '"' : "object") +
+                 ", which is not supported");
     }
-    return value == nullptr ? "linear" : value->as_string(place() + ": activation");
+    return value == nullptr ? "linear" : value->as_string(at_.place() + ": activation");
   }
   Value inline_activation(const Value& in) {
     const std::string kind = activation_name();
@@ -211,24 +166,24 @@ class Translator {
 
   AttrMap window(const char* kernel_key) {
     AttrMap attrs;
-    if (kernel_key != nullptr) attrs["kernel"] = pair(kernel_key, 2);
-    attrs["padding"] = padding();
+    if (kernel_key != nullptr) attrs["kernel"] = at_.pair(kernel_key, 2);
+    attrs["padding"] = at_.padding();
     return attrs;
   }
   std::vector<Weight> with_bias(std::vector<Weight> weights, std::int64_t channels) const {
-    if (flag("use_bias", true)) weights.push_back({"bias", "bias", {channels}});
+    if (at_.flag("use_bias", true)) weights.push_back({"bias", "bias", {channels}});
     return weights;
   }
 
   Value conv2d(const Value& in) {
     need_image(in);
-    need_channels_last();
-    const auto kernel = pair("kernel_size", 1);
-    const std::int64_t filters = integer("filters", 0), groups = integer("groups", 1);
-    if (groups < 1 || in.dims.c % groups != 0) refuse("has " + std::to_string(groups) + " groups");
+    at_.need_channels_last();
+    const auto kernel = at_.pair("kernel_size", 1);
+    const std::int64_t filters = at_.integer("filters", 0), groups = at_.integer("groups", 1);
+    if (groups < 1 || in.dims.c % groups != 0) at_.refuse("has " + std::to_string(groups) + " groups");
     AttrMap attrs = window(nullptr);
-    attrs["stride"] = pair("strides", 1);
-    attrs["dilation"] = pair("dilation_rate", 1);
+    attrs["stride"] = at_.pair("strides", 1);
+    attrs["dilation"] = at_.pair("dilation_rate", 1);
     if (groups != 1) attrs["groups"] = groups;
     return inline_activation(
         add(key_, "conv2d", {in}, std::move(attrs),
@@ -236,68 +191,67 @@ class Translator {
   }
   Value depthwise(const Value& in, bool separable) {
     need_image(in);
-    need_channels_last();
-    const auto kernel = pair("kernel_size", 1);
-    const std::int64_t channels = checked_channels(in.dims.c, integer("depth_multiplier", 1));
+    at_.need_channels_last();
+    const auto kernel = at_.pair("kernel_size", 1);
+    const std::int64_t channels = checked_channels(in.dims.c, at_.integer("depth_multiplier", 1));
     AttrMap attrs = window(nullptr);
-    attrs["stride"] = pair("strides", 1);
-    attrs["dilation"] = pair("dilation_rate", 1);
+    attrs["stride"] = at_.pair("strides", 1);
+    attrs["dilation"] = at_.pair("dilation_rate", 1);
     attrs["groups"] = in.dims.c;
     std::vector<Weight> weights = {{"weight", "depthwise_kernel", {channels, 1, kernel[0], kernel[1]}}};
     if (!separable) {
       return inline_activation(add(key_, "conv2d", {in}, std::move(attrs), with_bias(std::move(weights), channels)));
     }
     const Value depth = add(key_ + "/depthwise", "conv2d", {in}, std::move(attrs), weights);
-    const std::int64_t filters = integer("filters", 0);
+    const std::int64_t filters = at_.integer("filters", 0);
     return inline_activation(add(key_, "conv2d", {depth}, {},
                                  with_bias({{"weight", "pointwise_kernel", {filters, channels, 1, 1}}}, filters)));
   }
   std::int64_t checked_channels(std::int64_t channels, std::int64_t multiplier) const {
-    if (multiplier < 1 || multiplier > 4096) refuse("has depth_multiplier " + std::to_string(multiplier));
+    if (multiplier < 1 || multiplier > 4096) at_.refuse("has depth_multiplier " + std::to_string(multiplier));
     return channels * multiplier;
   }
   Value batch_norm(const Value& in) {
-    need_last_axis(member(*config_, "axis"), in);
+    need_last_axis(at_.find("axis"), in);
     std::vector<Weight> weights;
-    if (flag("scale", true)) weights.push_back({"gamma", "gamma", {in.dims.c}});
-    if (flag("center", true)) weights.push_back({"beta", "beta", {in.dims.c}});
+    if (at_.flag("scale", true)) weights.push_back({"gamma", "gamma", {in.dims.c}});
+    if (at_.flag("center", true)) weights.push_back({"beta", "beta", {in.dims.c}});
     weights.push_back({"mean", "moving_mean", {in.dims.c}});
     weights.push_back({"var", "moving_variance", {in.dims.c}});
-    return add(key_, "batch_norm", {in}, {{"eps", number("epsilon", 1e-3)}}, weights);
+    return add(key_, "batch_norm", {in}, {{"eps", at_.number("epsilon", 1e-3)}}, weights);
   }
   Value dense(const Value& in) {
-    const std::int64_t units = integer("units", 0);
-    Value out;
-    if (in.flat) {
-      out = add(key_, "dense", {in}, {}, with_bias({{"weight", "kernel", {units, in.dims.c}}}, units));
-    } else {  // on an image Dense acts on every position, like a 1x1 convolution
-      refuse("is a Dense layer on an image of " + to_string(in.dims),
-             "put Flatten or GlobalAveragePooling2D before it, or use a 1x1 Conv2D");
+    const std::int64_t units = at_.integer("units", 0);
+    // On an image Dense would act on every position.
+    if (in.dims.h != 1 || in.dims.w != 1) {
+      at_.refuse("is a Dense layer on an image of " + to_string(in.dims),
+                 "put Flatten or GlobalAveragePooling2D before it, or use a 1x1 Conv2D");
     }
-    return inline_activation(out);
+    return inline_activation(
+        add(key_, "dense", {in}, {}, with_bias({{"weight", "kernel", {units, in.dims.c}}}, units)));
   }
   Value pool(const Value& in, const char* op) {
     need_image(in);
-    need_channels_last();
+    at_.need_channels_last();
     AttrMap attrs = window("pool_size");
-    const auto kernel = pair("pool_size", 2);
-    attrs["stride"] = member(*config_, "strides") == nullptr ? kernel : pair("strides", 1);
+    const auto kernel = at_.pair("pool_size", 2);
+    attrs["stride"] = at_.find("strides") == nullptr ? kernel : at_.pair("strides", 1);
     return add(key_, op, {in}, std::move(attrs));
   }
   Value global_pool(const Value& in) {
     need_image(in);
-    need_channels_last();
+    at_.need_channels_last();
     Value out = add(key_, "global_avg_pool", {in}, {});
-    out.flat = !flag("keepdims", false);
+    out.flat = !at_.flag("keepdims", false);
     return out;
   }
   Value zero_padding(const Value& in) {
     need_image(in);
-    need_channels_last();
-    const Json* padding = member(*config_, "padding");
+    at_.need_channels_last();
+    const Json* padding = at_.find("padding");
     std::vector<std::int64_t> pads = {1, 1, 1, 1};
     if (padding != nullptr && padding->is_array()) {
-      const std::string where = place() + ": padding";
+      const std::string where = at_.place() + ": padding";
       pads.clear();
       std::vector<std::array<std::int64_t, 2>> sides;
       for (const Json& side : padding->as_array(where)) {
@@ -305,30 +259,29 @@ class Translator {
           sides.push_back({side.as_int(), side.as_int()});
         } else {
           const auto& both = side.as_array(where);
-          if (both.size() != 2) refuse("has a padding that is no pair");
+          if (both.size() != 2) at_.refuse("has a padding that is no pair");
           sides.push_back({both[0].as_int(where), both[1].as_int(where)});
         }
       }
-      if (sides.size() != 2) refuse("has a padding that is no pair");
+      if (sides.size() != 2) at_.refuse("has a padding that is no pair");
       pads = {sides[0][0], sides[1][0], sides[0][1], sides[1][1]};
     } else if (padding != nullptr) {
-      pads.assign(4, padding->as_int(place() + ": padding"));
+      pads.assign(4, padding->as_int(at_.place() + ": padding"));
     }
     return add(key_, "pad", {in}, {{"pads", pads}});
   }
   Value flatten(const Value& in) {
-    need_channels_last();
+    at_.need_channels_last();
     Value out = add(key_, "flatten", {in}, {{"order", std::string("nhwc")}});
     out.flat = true;
     return out;
   }
   /// Only what leaves the values where they are: to (1, 1, C), to (C), or everything into one axis.
   Value reshape(const Value& in) {
-    const std::string where = place() + ": target_shape";
+    const std::string where = at_.place() + ": target_shape";
     std::vector<std::int64_t> target;
-    for (const Json& size : member(*config_, "target_shape") == nullptr
-                                ? Json::Array{}
-                                : member(*config_, "target_shape")->as_array(where)) {
+    for (const Json& size :
+         at_.find("target_shape") == nullptr ? Json::Array{} : at_.find("target_shape")->as_array(where)) {
       target.push_back(size.as_int(where));
     }
     const std::int64_t features = in.dims.h * in.dims.w * in.dims.c;
@@ -341,10 +294,10 @@ class Translator {
     }
     if (target.size() == 3 && !in.flat && target[0] == in.dims.h && target[1] == in.dims.w && target[2] == in.dims.c)
       return in;
-    refuse("reshapes " + to_string(in.dims) + " to something else than a vector or 1 x 1 x C");
+    at_.refuse("reshapes " + to_string(in.dims) + " to something else than a vector or 1 x 1 x C");
   }
   Value sum(const std::vector<Value>& inputs) {
-    if (inputs.size() < 2) refuse("adds " + std::to_string(inputs.size()) + " value");
+    if (inputs.size() < 2) at_.refuse("adds " + std::to_string(inputs.size()) + " value");
     Value total = inputs[0];
     for (std::size_t i = 1; i < inputs.size(); ++i) {
       total = add(i + 1 == inputs.size() ? key_ : key_ + "/" + std::to_string(i), "add", {total, inputs[i]}, {});
@@ -352,53 +305,32 @@ class Translator {
     return total;
   }
   Value product(const std::vector<Value>& inputs) {
-    if (inputs.size() != 2) refuse("multiplies " + std::to_string(inputs.size()) + " values, 2 are supported");
+    if (inputs.size() != 2) at_.refuse("multiplies " + std::to_string(inputs.size()) + " values, 2 are supported");
     const bool scale_first = inputs[0].dims.h * inputs[0].dims.w < inputs[1].dims.h * inputs[1].dims.w;
     return add(key_, "mul", {inputs[scale_first ? 1 : 0], inputs[scale_first ? 0 : 1]}, {});
   }
   Value relu(const Value& in) {
-    const double slope = number("negative_slope", 0), threshold = number("threshold", 0);
-    const Json* limit = member(*config_, "max_value");
-    if (threshold != 0) refuse("is a ReLU with threshold " + std::to_string(threshold) + ", 0 is supported");
+    const double slope = at_.number("negative_slope", 0), threshold = at_.number("threshold", 0);
+    const Json* limit = at_.find("max_value");
+    if (threshold != 0) at_.refuse("is a ReLU with threshold " + std::to_string(threshold) + ", 0 is supported");
     if (limit == nullptr) {
       return slope == 0 ? add(key_, "relu", {in}, {}) : add(key_, "leaky_relu", {in}, {{"alpha", slope}});
     }
-    if (limit->as_double(place() + ": max_value") != 6 || slope != 0)
-      refuse("is a ReLU with max_value " + limit->dump() + ", none or 6 without a slope is supported");
+    if (limit->as_double(at_.place() + ": max_value") != 6 || slope != 0)
+      at_.refuse("is a ReLU with max_value " + limit->dump() + ", none or 6 without a slope is supported");
     return add(key_, "relu6", {in}, {});
   }
   Value leaky_relu(const Value& in) {
-    const double slope = number("alpha", number("negative_slope", 0.3));
+    const double slope = at_.number("alpha", at_.number("negative_slope", 0.3));
     return add(key_, "leaky_relu", {in}, {{"alpha", slope}});
-  }
-  std::vector<float> per_channel(std::string_view key, double fallback, std::int64_t channels) const {
-    const Json* value = member(*config_, key);
-    std::vector<float> result;
-    const std::function<void(const Json&, int)> collect = [&](const Json& json, int depth) {
-      if (json.is_array() && depth < 8) {
-        for (const Json& item : json.as_array()) collect(item, depth + 1);
-      } else {
-        result.push_back(static_cast<float>(json.as_double(place() + ": " + std::string(key))));
-      }
-    };
-    if (value == nullptr) {
-      result.push_back(static_cast<float>(fallback));
-    } else {
-      collect(*value, 0);
-    }
-    if (result.size() == 1) result.assign(static_cast<std::size_t>(channels), result[0]);
-    if (result.size() != static_cast<std::size_t>(channels)) {
-      refuse(std::string(key) + " has " + std::to_string(result.size()) + " values for " + std::to_string(channels) +
-             " channels");
-    }
-    return result;
   }
   /// y = x scale + offset is (x - mean) / sqrt(var) with mean = -offset / scale and var = 1 / scale^2.
   Value rescaling(const Value& in) {
-    const std::vector<float> scale = per_channel("scale", 1, in.dims.c), offset = per_channel("offset", 0, in.dims.c);
+    const std::vector<float> scale = at_.per_channel("scale", 1, in.dims.c),
+                             offset = at_.per_channel("offset", 0, in.dims.c);
     std::vector<float> mean(scale.size()), variance(scale.size());
     for (std::size_t c = 0; c < scale.size(); ++c) {
-      if (!(scale[c] > 0)) refuse("has scale " + std::to_string(scale[c]) + ", a positive one is supported");
+      if (!(scale[c] > 0)) at_.refuse("has scale " + std::to_string(scale[c]) + ", a positive one is supported");
       const double inverse = 1.0 / static_cast<double>(scale[c]);
       mean[c] = static_cast<float>(-static_cast<double>(offset[c]) * inverse);
       variance[c] = static_cast<float>(inverse * inverse);
@@ -406,11 +338,11 @@ class Translator {
     return constant_affine(in, std::move(mean), std::move(variance));
   }
   Value normalization(const Value& in) {
-    need_last_axis(member(*config_, "axis"), in);
-    if (flag("invert", false)) refuse("is a Normalization with invert");
+    need_last_axis(at_.find("axis"), in);
+    if (at_.flag("invert", false)) at_.refuse("is a Normalization with invert");
     rescales_ = true;
-    if (member(*config_, "mean") != nullptr) {
-      return constant_affine(in, per_channel("mean", 0, in.dims.c), per_channel("variance", 1, in.dims.c));
+    if (at_.find("mean") != nullptr) {
+      return constant_affine(in, at_.per_channel("mean", 0, in.dims.c), at_.per_channel("variance", 1, in.dims.c));
     }
     return add(key_, "batch_norm", {in}, {{"eps", 0.0}},
                {{"mean", "mean", {in.dims.c}}, {"var", "variance", {in.dims.c}}});
@@ -422,15 +354,15 @@ class Translator {
     if (kind == "Add" || kind == "Sum") return sum(inputs);
     if (kind == "Multiply") return product(inputs);
     if (kind == "TFOpLambda" || kind == "TensorFlowOpLayer") {
-      const std::string function = text("function", "");
+      const std::string function = at_.text("function", "");
       if (function == "__operators__.add" || function == "math.add") return sum(inputs);
       if (function == "math.multiply" || function == "__operators__.mul") return product(inputs);
       if (inputs.size() == 1 && (function == "nn.relu" || function == "nn.relu6" || function == "nn.softmax"))
         return activation(inputs[0], function.substr(3), key_);
-      refuse("calls the TensorFlow function \"" + function + "\", which is not supported");
+      at_.refuse("calls the TensorFlow function \"" + function + "\", which is not supported");
     }
     if (inputs.size() != 1) {
-      refuse("is a " + kind + " of " + std::to_string(inputs.size()) + " values, which is not supported");
+      at_.refuse("is a " + kind + " of " + std::to_string(inputs.size()) + " values, which is not supported");
     }
     const Value& in = inputs[0];
     if (is_op && (kind == "Relu" || kind == "Relu6" || kind == "Softmax" || kind == "Sigmoid" || kind == "Silu"))
@@ -450,35 +382,34 @@ class Translator {
     if (kind == "ReLU") return relu(in);
     if (kind == "LeakyReLU") return leaky_relu(in);
     if (kind == "Softmax") {
-      need_last_axis(member(*config_, "axis"), in);
+      need_last_axis(at_.find("axis"), in);
       return activation(in, "softmax", key_);
     }
     if (kind == "Rescaling") return rescaling(in);
     if (kind == "Normalization") return normalization(in);
     if (kind == "Lambda") {
-      refuse("is a Lambda layer: it holds a program, and none is run",
-             "rewrite it with Keras layers (Rescaling, Activation ...) and save the model again");
+      at_.refuse("is a Lambda layer: it holds a program, and none is run",
+                 "rewrite it with Keras layers (Rescaling, Activation ...) and save the model again");
     }
-    refuse("is of the class " + kind + ", which is not supported");
+    at_.refuse("is of the class " + kind + ", which is not supported");
   }
 
   // ---- Models.
 
   Value input_layer(const KerasModel& model) {
     const KerasLayer& layer = model.layers[model.input.layer];
-    name_ = layer.name;
-    config_ = &layer.config;
-    const Json* shape = member(*config_, "batch_shape");
-    if (shape == nullptr) shape = member(*config_, "batch_input_shape");
-    if (shape == nullptr) refuse("does not say its shape", "save the model with a fixed number of channels");
-    const std::string where = place() + ": shape";
+    at_ = KerasConfig(layer.config, where_, layer.name);
+    const Json* shape = at_.find("batch_shape");
+    if (shape == nullptr) shape = at_.find("batch_input_shape");
+    if (shape == nullptr) at_.refuse("does not say its shape", "save the model with a fixed number of channels");
+    const std::string where = at_.place() + ": shape";
     const auto& sizes = shape->as_array(where);
     if (sizes.size() != 4) {
-      refuse("is an input of " + std::to_string(sizes.size()) +
-             " axes, images have 4 (batch, height, width, channels)");
+      at_.refuse("is an input of " + std::to_string(sizes.size()) +
+                 " axes, images have 4 (batch, height, width, channels)");
     }
     const auto size = [&](std::size_t i) { return sizes[i].is_null() ? 224 : sizes[i].as_int(where); };
-    if (sizes[3].is_null()) refuse("does not say its number of channels");
+    if (sizes[3].is_null()) at_.refuse("does not say its number of channels");
     if (sizes[1].is_null() || sizes[2].is_null())
       graph_.recipe.note = "the model takes any input size: 224 assumed where it says none, --input-size changes it";
     return add(key_of("", layer.name), "input", {}, {{"channels", size(3)}, {"height", size(1)}, {"width", size(2)}});
@@ -500,12 +431,12 @@ class Translator {
       std::vector<Value> inputs;
       for (const KerasValue& value : layer.calls[call.call]) inputs.push_back(values.at({value.layer, value.call}));
       const std::string key = key_of(prefix, layer.name);
-      name_ = key_ = key;
-      config_ = &layer.config;
+      key_ = key;
+      at_ = KerasConfig(layer.config, where_, key);
       // The first calls of a shared model describe the layer where it was made, outside this model.
-      if (inputs.empty()) refuse("is a second input or a constant, which is not supported");
+      if (inputs.empty()) at_.refuse("is a second input or a constant, which is not supported");
       out = layer.model ? this->model(*layer.model, inputs.at(0), key) : translate(layer, inputs);
-      if (layer.model && inputs.size() != 1) refuse("is a model of " + std::to_string(inputs.size()) + " inputs");
+      if (layer.model && inputs.size() != 1) at_.refuse("is a model of " + std::to_string(inputs.size()) + " inputs");
     }
     return values.at({model.output.layer, model.output.call});
   }
@@ -538,10 +469,9 @@ class Translator {
 
   const int keras_major_;
   const std::string where_;
-  std::string name_;              ///< of the layer at hand, with its models' names
-  std::string key_;               ///< the same, as the name of its last layer of ours
-  const Json* config_ = nullptr;  ///< of the layer at hand
-  std::set<std::string> names_;   ///< taken
+  std::string key_;              ///< its name, with its models' names
+  KerasConfig at_;               ///< of the layer at hand
+  std::set<std::string> names_;  ///< taken
   bool rescales_ = false;
   std::int64_t parameters_ = 0;
   KerasGraph graph_;
