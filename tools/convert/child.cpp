@@ -186,7 +186,7 @@ ReadEnd read_all(int fd, std::span<std::byte> out, Clock::time_point deadline) {
 ChildLimits limits_for(std::uint64_t file_bytes) {
   ChildLimits limits;
   limits.memory_bytes = (std::uint64_t{64} << 20) + 3 * file_bytes;
-  limits.cpu_seconds = 20 + file_bytes / (std::uint64_t{10} << 20);
+  limits.cpu_seconds = 3 + file_bytes / (std::uint64_t{10} << 20);  // 15 times what 10 MiB take on one core of 2024
   if (sandbox_is_weakened_by_sanitizer()) limits.cpu_seconds *= 10;
   limits.wall_ms = 4000 * limits.cpu_seconds;
   limits.data_bytes = limits.memory_bytes;
