@@ -170,6 +170,10 @@ Outcome run(const Command& command) {
   SourceFiles files(source);
   if (command.allow_external_data) open_beside(found.path, command.output, files);
   open_hub_files(found.path, files);
+  for (const auto& [name, file] : files.beside) {
+    if (!tools::same_file(file.name(), command.output)) continue;
+    fail(ErrorCode::invalid_argument, "is also an input", "--output " + command.output, "choose another name");
+  }
   std::vector<int> descriptors = {source.descriptor()};
   std::uint64_t source_bytes = source.size();
   for (const auto& [name, file] : files.beside) {

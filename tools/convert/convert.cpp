@@ -225,6 +225,18 @@ void check_not_described(const Request& request) {
   fail(ErrorCode::invalid_argument, "is given, but the file describes its layers itself", option, "leave it out");
 }
 
+/// Renaming may have given two tensors one name, and one of them would never be missed.
+void check_unique(const std::vector<SourceTensor>& tensors) {
+  std::map<std::string_view, const SourceTensor*> seen;
+  for (const SourceTensor& tensor : tensors) {
+    const auto [other, added] = seen.emplace(tensor.name, &tensor);
+    if (added) continue;
+    fail(ErrorCode::import_failed,
+         "\"" + other->second->key + "\" and \"" + tensor.key + "\" both are \"" + tensor.name + '"', "key mapping",
+         "name the architecture with --arch, or rename one with --map");
+  }
+}
+
 /// A published file's name on other content: trained further, or damaged.
 void note_wrong_hash(const Request& request, const KnownFile* known, const std::string& sha256,
                      std::vector<std::string>& notes) {
@@ -251,6 +263,8 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
     if (tensor.key.empty()) tensor.key = tensor.name;
   }
   if (!named.graph) {  // else its layers name its tensors as they are
+    // PyTorch's AveragedModel counts beside the weights that it wraps.
+    std::erase_if(named.tensors, [](const SourceTensor& tensor) { return tensor.name == "n_averaged"; });
     const std::string prefixes = strip_common_prefixes(named.tensors);
     if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
     apply_key_map(request.map, named.tensors);
@@ -266,6 +280,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   arch.configured = config.net;
   for (const std::string& note : config.notes) named.notes.push_back(note);
   Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(arch, named.tensors);
+  check_unique(named.tensors);
   drop_offset_classes(config.label_offset, recipe, named.tensors, named.notes);
   const TensorIndex index(named.tensors);
   // torchvision's published files are known with their size, whatever the republisher's configuration trains at.

@@ -90,7 +90,11 @@ ExitCode convert_main(int argc, char** argv) {
   try {
     const bool to_stdout = resnet::tools::same_file(command.output, "/dev/stdout");
     if (!arrays.empty() && to_stdout) throw resnet::tools::UsageError("--verify: the model must go to a file");
-    for (const std::string& array : arrays) resnet::tools::NpyReader reader(array);  // before the work
+    for (const std::string& array : arrays) {
+      if (resnet::tools::same_file(array, command.output))
+        throw resnet::tools::UsageError("--output " + command.output + ": is also an input of --verify");
+      resnet::tools::NpyReader reader(array);  // before the work
+    }
     const resnet::convert::Outcome outcome = resnet::convert::run(command);
     std::string verification;
     const bool equal = arrays.empty() || verify(command.output, arrays, verification);

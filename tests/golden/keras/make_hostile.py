@@ -119,6 +119,23 @@ save("max_value.h5", network([L.ReLU(max_value=3.0, name="limit")]), "max_value 
 save("concatenate.h5", network([lambda x: L.Concatenate(name="both")([x, x])]), "is a Concatenate of 2 values")
 
 
+class Doubling(L.Conv2D):
+    def call(self, x):
+        return 2 * super().call(x)
+
+
+class Negating(keras.Model):
+    def call(self, x):
+        return -super().call(x)
+
+
+OwnConv2D = type("Conv2D", (Doubling,), {})
+save("own_layer.keras", network([OwnConv2D(2, 3, name="conv")]), "is of the class Conv2D of your own")
+inner = network([])
+save("own_model.keras", Negating(inner.inputs, inner.outputs), "is of the class Negating of your own")
+save("softmax_axis.keras", network([lambda x: keras.ops.softmax(x, axis=1)]), "acts on axis 1")
+
+
 def channels_first(layers, _):
     layers[1]["config"]["data_format"] = "channels_first"
 

@@ -60,6 +60,13 @@ TEST_P(KerasGolden, ASubclassedModelsWeightsFindTheirRecipe) {
 INSTANTIATE_TEST_SUITE_P(Versions, KerasGolden, testing::Values("keras3", "tfkeras", "keras213"),
                          [](const auto& version) { return std::string(version.param); });
 
+TEST(KerasGoldenOlderLayout, GoesByOrderWhereTheNamesAreOfAnotherSession) {
+  const ScratchFolder folder;
+  const std::string weights = unpacked("tfkeras.shifted_weights.h5", folder);
+  expect_golden(
+      {"keras/tfkeras.plain.json --weights " + weights, "keras/x.npy", "keras/tfkeras.shifted.y.npy", Layout::nhwc});
+}
+
 TEST(KerasGoldenTypes, SixteenBitWeightsAreKept) {
   for (const std::string type : {"float16", "bfloat16"}) {
     for (const char* suffix : {".keras", ".h5"})

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include "base/check.hpp"
@@ -54,7 +55,12 @@ void read_named(Datasets& datasets, const std::string& root, Imported& result) {
   const Hdf5File& file = datasets.file();
   std::vector<std::string> groups = file.texts(root, "layer_names").value_or(std::vector<std::string>());
   groups.emplace_back("top_level_model_weights");
+  std::set<std::string_view> seen;
   for (const std::string& layer : groups) {
+    if (!seen.insert(layer).second) {
+      fail(ErrorCode::import_failed, "\"" + layer + "\" stands twice in the list of layers", "layer_names",
+           "save the model again with Keras");
+    }
     const std::string group = root.empty() ? layer : root + '/' + layer;
     if (layer.empty() || !file.has_group(group)) continue;
     for (const std::string& weight : file.texts(group, "weight_names").value_or(std::vector<std::string>())) {
@@ -76,7 +82,8 @@ void read_counted(Datasets& datasets, Imported& result) {
 }
 
 void use_model(const KerasModel& model, const std::string& where, Imported& weights) {
-  KerasGraph graph = keras_graph(model, weights.keras_major, where);
+  // The architecture's own word counts: weights alone often do not say which Keras wrote them.
+  KerasGraph graph = keras_graph(model, model.major != 0 ? model.major : weights.keras_major, where);
   name_keras_tensors(keras_node(model), weights.tensors, weights.notes, where);
   add_constants(weights, std::move(graph.constants));
   weights.graph = std::move(graph.recipe);

@@ -36,8 +36,8 @@ class Builder {
     layer.class_name = class_name;
     layer.name = name;
     layer.config = std::move(config);
-    std::vector<KerasValue> call;
-    for (const std::string& input : inputs) call.push_back({index_.at(input), 0});
+    KerasCall call;
+    for (const std::string& input : inputs) call.inputs.push_back({index_.at(input), 0});
     layer.calls.push_back(std::move(call));
     index_[name] = model.layers.size();
     model.order.push_back({model.layers.size(), 0});

@@ -21,11 +21,37 @@ struct Value {
   bool flat = false;  ///< two axes in Keras (batch, features)
 };
 
-/// The layers that act on nothing at inference.
+/// The layers that act on nothing at inference. RandomCrop is none of them: it crops the middle then.
 bool is_training_only(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> names = {
-      "Dropout", "SpatialDropout2D", "GaussianNoise", "AlphaDropout", "GaussianDropout", "ActivityRegularization"};
-  return name.starts_with("Random") || std::find(names.begin(), names.end(), name) != names.end();
+  static constexpr std::array<std::string_view, 28> names = {"ActivityRegularization",
+                                                             "AlphaDropout",
+                                                             "AugMix",
+                                                             "CutMix",
+                                                             "Dropout",
+                                                             "GaussianDropout",
+                                                             "GaussianNoise",
+                                                             "MixUp",
+                                                             "RandAugment",
+                                                             "RandomBrightness",
+                                                             "RandomColorDegeneration",
+                                                             "RandomColorJitter",
+                                                             "RandomContrast",
+                                                             "RandomElasticTransform",
+                                                             "RandomErasing",
+                                                             "RandomFlip",
+                                                             "RandomGaussianBlur",
+                                                             "RandomGrayscale",
+                                                             "RandomHue",
+                                                             "RandomInvert",
+                                                             "RandomPerspective",
+                                                             "RandomPosterization",
+                                                             "RandomRotation",
+                                                             "RandomSaturation",
+                                                             "RandomShear",
+                                                             "RandomTranslation",
+                                                             "RandomZoom",
+                                                             "SpatialDropout2D"};
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 class Translator {
@@ -365,8 +391,10 @@ class Translator {
       at_.refuse("is a " + kind + " of " + std::to_string(inputs.size()) + " values, which is not supported");
     }
     const Value& in = inputs[0];
-    if (is_op && (kind == "Relu" || kind == "Relu6" || kind == "Softmax" || kind == "Sigmoid" || kind == "Silu"))
+    if (is_op && (kind == "Relu" || kind == "Relu6" || kind == "Softmax" || kind == "Sigmoid" || kind == "Silu")) {
+      need_last_axis(at_.find("axis"), in);
       return activation(in, keras_snake_case(kind), key_);
+    }
     if (is_training_only(kind)) return in;
     if (kind == "Conv2D") return conv2d(in);
     if (kind == "DepthwiseConv2D" || kind == "SeparableConv2D") return depthwise(in, kind == "SeparableConv2D");
@@ -392,6 +420,26 @@ class Translator {
                  "rewrite it with Keras layers (Rescaling, Activation ...) and save the model again");
     }
     at_.refuse("is of the class " + kind + ", which is not supported");
+  }
+
+  /// What a call says besides its inputs.
+  void check_arguments(const KerasLayer& layer, const Json& arguments, const Value& in) const {
+    const std::string& kind = layer.class_name;
+    const bool is_op = layer.module.starts_with("keras.src.ops") || kind == "TFOpLambda";
+    for (const auto& [key, value] : arguments.as_object()) {
+      if (key == "axis") {
+        need_last_axis(&value, in);
+      } else if (key == "training") {  // Keras 2 obeys it, later versions do not at inference
+        const bool changes = kind == "BatchNormalization" || kind.find("Dropout") != std::string::npos ||
+                             kind.starts_with("Random") || kind == "GaussianNoise" || layer.model != nullptr;
+        if (changes && keras_major_ < 3 && value.is_bool() && value.as_bool()) {
+          at_.refuse("is called with training=True, so it would not act as at inference",
+                     "build the model without that argument, load the weights and save it again");
+        }
+      } else if (is_op) {
+        at_.refuse("calls " + kind + " with " + key + " = " + value.dump() + ", which is not supported");
+      }
+    }
   }
 
   // ---- Models.
@@ -429,23 +477,28 @@ class Translator {
         continue;
       }
       std::vector<Value> inputs;
-      for (const KerasValue& value : layer.calls[call.call]) inputs.push_back(values.at({value.layer, value.call}));
+      for (const KerasValue& value : layer.calls[call.call].inputs)
+        inputs.push_back(values.at({value.layer, value.call}));
       const std::string key = key_of(prefix, layer.name);
       key_ = key;
       at_ = KerasConfig(layer.config, where_, key);
       // The first calls of a shared model describe the layer where it was made, outside this model.
       if (inputs.empty()) at_.refuse("is a second input or a constant, which is not supported");
-      out = layer.model ? this->model(*layer.model, inputs.at(0), key) : translate(layer, inputs);
+      check_arguments(layer, layer.calls[call.call].arguments, inputs[0]);
+      out = layer.model ? this->model(*layer.model, inputs[0], key) : translate(layer, inputs);
       if (layer.model && inputs.size() != 1) at_.refuse("is a model of " + std::to_string(inputs.size()) + " inputs");
     }
     return values.at({model.output.layer, model.output.call});
   }
 
+  static bool has_layer(const KerasModel& model, std::string_view name) {
+    return std::any_of(model.layers.begin(), model.layers.end(), [&](const KerasLayer& layer) {
+      return layer.name == name || (layer.model && has_layer(*layer.model, name));
+    });
+  }
   void choose_preset(const KerasModel& model) {
     Recipe& recipe = graph_.recipe;
-    const auto has = [&](std::string_view name) {
-      return std::any_of(model.layers.begin(), model.layers.end(), [&](const auto& l) { return l.name == name; });
-    };
+    const auto has = [&](std::string_view name) { return has_layer(model, name); };
     const LayerSpec& input = recipe.layers.front();
     if (!rescales_ && has("conv1_conv") && has("pool1_pad") && has("conv2_block1_1_conv")) {
       recipe.preset = has("conv2_block1_preact_bn") ? "keras-tf" : "keras-caffe";

@@ -57,38 +57,75 @@ void collect_keras3(const Json& json, std::vector<Source>& out, const std::strin
   out.back().keras3 = true;
 }
 
+/// A call before names are resolved.
+struct RawCall {
+  std::vector<Source> inputs;
+  Json arguments = Json::object();
+};
+
+void keep_argument(const std::string& key, const Json& value, RawCall& call) {
+  if (!value.is_null() && key != "name") call.arguments.set(key, value);
+}
+
 /// Keras 2 puts what an operator such as x + y takes besides its first input into the last element's arguments.
-void collect_keras2(const Json& json, std::vector<Source>& out, const std::string& where) {
+void collect_keras2(const Json& json, RawCall& call, const std::string& where) {
   if (is_source(json)) {
-    out.push_back(parse_source(json, where));
+    call.inputs.push_back(parse_source(json, where));
     const auto& parts = json.as_array();
     if (parts.size() < 4 || !parts[3].is_object()) return;
     for (const auto& [key, value] : parts[3].as_object()) {
-      if (is_source(value)) out.push_back(parse_source(value, where + ": " + key));
+      if (is_source(value)) {
+        call.inputs.push_back(parse_source(value, where + ": " + key));
+      } else {
+        keep_argument(key, value, call);
+      }
     }
     return;
   }
   for (const Json& item : json.as_array(where)) {
     if (!is_source(item)) reject(where, "an input is not [layer, call, output]", "save the model again");
-    collect_keras2(item, out, where);
+    collect_keras2(item, call, where);
   }
 }
 
-std::vector<std::vector<Source>> parse_calls(const Json& nodes, const std::string& where) {
-  std::vector<std::vector<Source>> calls;
+/// Whether a layer or model is the user's own class, which may compute anything.
+bool is_custom(const Json& json) {
+  const Json* registered = json.find("registered_name");
+  if (registered != nullptr && registered->is_string() && registered->as_string().find('>') != std::string::npos)
+    return true;
+  const Json* module = json.find("module");
+  if (module == nullptr) return false;  // older files do not say
+  return !module->is_string() ||
+         !(module->as_string().starts_with("keras") || module->as_string().starts_with("tf_keras"));
+}
+
+/// The first number of "keras_version".
+int major_of(const Json& json) {
+  const Json* version = json.find("keras_version");
+  if (version == nullptr || !version->is_string()) return 0;
+  return version->as_string().starts_with("2") ? 2 : version->as_string().starts_with("3") ? 3 : 0;
+}
+
+std::vector<RawCall> parse_calls(const Json& nodes, const std::string& where) {
+  std::vector<RawCall> calls;
   for (const Json& node : nodes.as_array(where)) {
-    std::vector<Source> inputs;
+    RawCall call;
+    std::vector<Source>& inputs = call.inputs;
     if (node.is_object()) {
       if (const Json* arguments = node.find("args")) {
         for (const Json& argument : arguments->as_array(where)) collect_keras3(argument, inputs, where);
       }
       if (const Json* arguments = node.find("kwargs"); arguments != nullptr && arguments->is_object()) {
-        for (const auto& [key, value] : arguments->as_object()) collect_keras3(value, inputs, where);
+        for (const auto& [key, value] : arguments->as_object()) {
+          const std::size_t before = inputs.size();
+          collect_keras3(value, inputs, where);
+          if (inputs.size() == before) keep_argument(key, value, call);
+        }
       }
     } else {
-      collect_keras2(node, inputs, where);
+      collect_keras2(node, call, where);
     }
-    calls.push_back(std::move(inputs));
+    calls.push_back(std::move(call));
   }
   return calls;
 }
@@ -122,8 +159,14 @@ class Parser {
              "name a recipe with --arch (docs/models.md has keras-subclassed-resnet50), or save the functional model "
              "inside it");
     }
+    const std::string& kind = result.class_name;
+    if (is_custom(json) || (kind != "Functional" && kind != "Sequential" && kind != "Model")) {
+      reject(where, "is of the class " + kind + " of your own, whose call() may compute anything",
+             "if it has no call() of its own, save keras.Model(model.inputs, model.outputs) instead");
+    }
     if (const Json* name = config->find("name"); name != nullptr && name->is_string()) result.name = name->as_string();
-    std::vector<std::vector<std::vector<Source>>> sources;
+    result.major = major_of(json);
+    std::vector<std::vector<RawCall>> sources;
     for (const Json& item : layers->as_array(where)) sources.push_back(layer(item, result, where, depth));
     if (result.class_name == "Sequential") {
       connect_in_order(*config, result, where);
@@ -134,7 +177,7 @@ class Parser {
   }
 
  private:
-  std::vector<std::vector<Source>> layer(const Json& json, KerasModel& model, const std::string& where, int depth) {
+  std::vector<RawCall> layer(const Json& json, KerasModel& model, const std::string& where, int depth) {
     KerasLayer layer;
     layer.class_name = json.at("class_name", where).as_string(where);
     layer.config = json.at("config", where);
@@ -149,9 +192,13 @@ class Parser {
     const bool nested = layer.class_name == "Functional" || layer.class_name == "Sequential" ||
                         layer.class_name == "Model" || layer.config.find("layers") != nullptr;
     if (nested) layer.model = std::make_unique<KerasModel>(this->model(json, place, depth + 1));
-    std::vector<std::vector<Source>> calls;
+    if (is_custom(json)) {
+      reject(place, "is of the class " + layer.class_name + " of your own, which may compute anything",
+             "build the model from Keras' own layers, or export ONNX");
+    }
+    std::vector<RawCall> calls;
     if (const Json* nodes = json.find("inbound_nodes")) calls = parse_calls(*nodes, place);
-    for (const auto& call : calls) calls_ += 1 + call.size();
+    for (const auto& call : calls) calls_ += 1 + call.inputs.size();
     if (++calls_ > max_calls) fail(ErrorCode::limit_exceeded, "has more than 20000 calls", where);
     model.layers.push_back(std::move(layer));
     return calls;
@@ -183,15 +230,15 @@ class Parser {
   static void connect_in_order(const Json& config, KerasModel& model, const std::string& where) {
     add_input_layer(config, model, where);
     for (std::size_t i = 0; i < model.layers.size(); ++i) {
-      model.layers[i].calls = {i == 0 ? std::vector<KerasValue>{} : std::vector<KerasValue>{{i - 1, 0}}};
+      model.layers[i].calls = {i == 0 ? KerasCall{} : KerasCall{{{i - 1, 0}}, Json::object()}};
       model.order.push_back({i, 0});
     }
     model.input = {0, 0};
     model.output = {model.layers.size() - 1, 0};
   }
 
-  static void connect(const Json& config, KerasModel& model,
-                      const std::vector<std::vector<std::vector<Source>>>& sources, const std::string& where) {
+  static void connect(const Json& config, KerasModel& model, const std::vector<std::vector<RawCall>>& sources,
+                      const std::string& where) {
     std::map<std::string, std::size_t, std::less<>> by_name;
     for (std::size_t i = 0; i < model.layers.size(); ++i) {
       if (!by_name.emplace(model.layers[i].name, i).second)
@@ -213,9 +260,10 @@ class Parser {
     };
     for (std::size_t i = 0; i < model.layers.size(); ++i) {
       KerasLayer& layer = model.layers[i];
-      for (const auto& call : sources[i]) {
-        layer.calls.emplace_back();
-        for (const Source& source : call) layer.calls.back().push_back(resolve(source, "layer \"" + layer.name + '"'));
+      for (const RawCall& call : sources[i]) {
+        layer.calls.push_back({{}, call.arguments});
+        for (const Source& source : call.inputs)
+          layer.calls.back().inputs.push_back(resolve(source, "layer \"" + layer.name + '"'));
       }
       if (layer.class_name == "InputLayer" && layer.calls.empty()) layer.calls.emplace_back();
     }
@@ -233,7 +281,7 @@ class Parser {
     std::size_t calls = 0;
     for (std::size_t i = 0; i < model.layers.size(); ++i) {
       for (std::size_t call = 0; call < model.layers[i].calls.size(); ++call, ++calls) {
-        const auto& inputs = model.layers[i].calls[call];
+        const auto& inputs = model.layers[i].calls[call].inputs;
         waiting[{i, call}] = inputs.size();
         for (const KerasValue& value : inputs) users[{value.layer, value.call}].push_back({i, call});
         if (inputs.empty()) ready.push({i, call});

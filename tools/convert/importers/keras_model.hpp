@@ -17,20 +17,27 @@ struct KerasValue {
   std::size_t layer = 0, call = 0;
 };
 
+/// One call of a layer.
+struct KerasCall {
+  std::vector<KerasValue> inputs;
+  Json arguments = Json::object();  ///< those by name that are no tensors and not null: axis, training
+};
+
 /// A layer of a Keras model as its configuration describes it.
 struct KerasLayer {
   std::string class_name;  ///< "Conv2D"
   std::string name;        ///< unique within its model
   std::string module;      ///< "keras.layers", "keras.src.ops.numpy", or empty in old files
   Json config;
-  std::vector<std::vector<KerasValue>> calls;  ///< per call its inputs; a shared layer has several
-  std::unique_ptr<KerasModel> model;           ///< of a nested model, else null
+  std::vector<KerasCall> calls;       ///< a shared layer has several
+  std::unique_ptr<KerasModel> model;  ///< of a nested model, else null
 };
 
 /// A Functional or Sequential model. Layers are in the configuration's order, which is the order in which weight files
 /// count them.
 struct KerasModel {
   std::string class_name, name;
+  int major = 0;  ///< 2 or 3 where the configuration says which Keras wrote it, else 0
   std::vector<KerasLayer> layers;
   /// Every call of every layer, inputs first.
   std::vector<KerasValue> order;

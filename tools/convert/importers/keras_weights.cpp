@@ -59,7 +59,7 @@ KerasNode node_of(const KerasModel& model, std::string name, const std::string& 
     if (layer.model) {
       node.children.push_back(node_of(*layer.model, layer.name, key));
     } else {
-      node.children.push_back({layer.name, key, keras_snake_case(layer.class_name), roles_of(layer), {}});
+      node.children.push_back({layer.name, key, keras_snake_case(layer.class_name), roles_of(layer), {}, false});
     }
   }
   return node;
@@ -228,9 +228,13 @@ void collect(const KerasNode& node, std::multimap<std::string, const KerasNode*,
 bool passes_through(std::string_view key, std::string_view path) {
   std::size_t at = 0;
   for (std::size_t begin = 0, slash = 0; (slash = key.find('/', begin)) != key.npos; begin = slash + 1) {
-    const std::size_t found = path.find(key.substr(begin, slash - begin), at);
-    if (found == path.npos) return false;
-    at = found + slash - begin;
+    const std::string_view part = key.substr(begin, slash - begin);
+    for (bool found = false; !found;) {
+      if (at > path.size()) return false;
+      const std::size_t end = std::min(path.find('/', at), path.size());
+      found = path.substr(at, end - at) == part;
+      at = end + 1;
+    }
   }
   return true;
 }
@@ -270,6 +274,44 @@ void match_by_class(const KerasNode& layer, std::map<std::string, const KerasNod
   if (match != nullptr) *match = &layer;
 }
 
+void collect_leaves(const KerasNode& node, std::vector<const KerasNode*>& leaves) {
+  if (!node.roles.empty()) leaves.push_back(&node);
+  for (const KerasNode& child : node.children) collect_leaves(child, leaves);
+}
+
+bool is_trainable(std::string_view role) {
+  return !role.starts_with("moving_") && role != "mean" && role != "variance";
+}
+
+/// Keras itself loads the older layout by order, whatever the names: layer after layer, a nested model's trainable
+/// weights before its others. @return false when the numbers of weights differ
+bool name_by_order(const KerasNode& model, std::vector<SourceTensor>& tensors, const std::string& where) {
+  std::vector<std::pair<const KerasNode*, std::string>> wanted;
+  for (const KerasNode& child : model.children) {
+    std::vector<const KerasNode*> leaves;
+    collect_leaves(child, leaves);
+    for (const bool trainable : {true, false}) {
+      for (const KerasNode* leaf : leaves) {
+        for (const std::string& role : leaf->roles) {
+          if (is_trainable(role) == trainable) wanted.emplace_back(leaf, role);
+        }
+      }
+    }
+  }
+  if (wanted.size() != tensors.size()) return false;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const auto& [layer, role] = wanted[i];
+    const std::string own = tensors[i].name.substr(tensors[i].name.rfind('/') + 1);
+    if (own == role || (own == "kernel" && role == "depthwise_kernel")) continue;
+    fail(ErrorCode::import_failed,
+         "weight " + std::to_string(i) + " of the file is \"" + tensors[i].name + "\", the architecture has " + role +
+             " of layer \"" + layer->key + "\" there",
+         where, "take the architecture that the weights were saved from");
+  }
+  for (std::size_t i = 0; i < wanted.size(); ++i) present(tensors[i], wanted[i].first->key, wanted[i].second);
+  return true;
+}
+
 }  // namespace
 
 bool KerasNode::has_weights() const {
@@ -277,7 +319,11 @@ bool KerasNode::has_weights() const {
          std::any_of(children.begin(), children.end(), [](const KerasNode& child) { return child.has_weights(); });
 }
 
-KerasNode keras_node(const KerasModel& model) { return node_of(model, model.name, ""); }
+KerasNode keras_node(const KerasModel& model) {
+  KerasNode node = node_of(model, model.name, "");
+  node.ordered = true;
+  return node;
+}
 
 KerasNode keras_node(const Recipe& recipe) {
   KerasNode node;
@@ -327,8 +373,12 @@ void name_keras_tensors(const KerasNode& model, std::vector<SourceTensor>& tenso
     if (added) entry->second = find_layer(by_name, entry->first);
     if (entry->second != nullptr) found.insert(entry->second);
   }
-  for (const auto& [name, layer] : by_name) {
-    if (!found.contains(layer)) match_by_class(*layer, layer_of);
+  if (!model.ordered) {
+    for (const auto& [name, layer] : by_name) {
+      if (!found.contains(layer)) match_by_class(*layer, layer_of);
+    }
+  } else if (found.size() < by_name.size() && name_by_order(model, tensors, where)) {
+    return;
   }
   for (SourceTensor& tensor : tensors) {
     const std::string path = path_of(tensor);

@@ -16,6 +16,7 @@ struct KerasNode {
   std::string snake;                ///< "conv2d"
   std::vector<std::string> roles;   ///< of a layer, in the order of its variables: kernel, bias
   std::vector<KerasNode> children;  ///< of a model, in the order of its layers
+  bool ordered = false;             ///< a Keras model: its layers' order is that of weight files
   bool has_weights() const;
 };
 

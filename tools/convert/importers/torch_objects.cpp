@@ -273,9 +273,25 @@ std::vector<SourceTensor> TorchObjects::state_dict(const PickleValues& values, P
     return false;
   };
 
+  // A checkpoint may keep a tensor of its own (best_acc1, loss) beside the state dict.
+  const auto is_checkpoint = [&](PickleId id) {
+    bool wraps = false;
+    for (const std::string_view name : wrappers) {
+      const PickleId* entry = values.find(id, name);
+      wraps = wraps || (entry != nullptr && holds_tensors(*entry));
+    }
+    const auto& items = values[id].items;
+    for (std::size_t i = 0; wraps && i + 1 < items.size(); i += 2) {
+      const PickleValue& key = values[items[i]];
+      const bool weight = key.kind == PickleKind::string && key.text.find('.') != std::string_view::npos;
+      if (weight && is(values, items[i + 1], PickleKind::tensor)) wraps = false;
+    }
+    return wraps;
+  };
+
   PickleId dict = root;
   std::string path;
-  for (int level = 0; !holds_tensors(dict); ++level) {
+  for (int level = 0; !holds_tensors(dict) || is_checkpoint(dict); ++level) {
     const PickleId* inner = nullptr;
     std::string others;
     for (const std::string_view name : wrappers) {

@@ -1,0 +1,93 @@
+// What a Keras configuration says is either done or refused, never dropped.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "convert/importers/keras_graph.hpp"
+#include "convert/importers/keras_weights.hpp"
+#include "support/error_of.hpp"
+
+namespace resnet::convert {
+namespace {
+
+using test::error_of;
+
+/// A functional model of one layer after the input; `call` is the rest of Keras 2's [layer, call, output, arguments].
+std::string one_layer(const std::string& class_name, const std::string& config, const std::string& arguments) {
+  return R"({"class_name":"Functional","config":{"name":"m","layers":[
+    {"class_name":"InputLayer","config":{"name":"in","batch_input_shape":[null,8,8,3]},"name":"in","inbound_nodes":[]},
+    {"class_name":")" +
+         class_name + R"(","config":{"name":"x")" + config + R"(},"name":"x","inbound_nodes":[[["in",0,0,)" + arguments +
+         R"(]]]}],"input_layers":[["in",0,0]],"output_layers":[["x",0,0]]}})";
+}
+
+Recipe recipe(const std::string& json, int major) {
+  return keras_graph(parse_keras_model(json, "model.json"), major, "model.json").recipe;
+}
+std::string refusal(const std::string& json, int major) {
+  return error_of([&] { recipe(json, major); }).what();
+}
+bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+TEST(KerasGraph, TrainingAsAnArgumentCountsInKeras2Only) {
+  for (const std::string kind : {"BatchNormalization", "Dropout"}) {
+    const std::string json = one_layer(kind, "", R"({"training":true})");
+    EXPECT_TRUE(mentions(refusal(json, 2), "layer \"x\": is called with training=True")) << kind;
+    EXPECT_NO_THROW(recipe(json, 3)) << kind;
+    EXPECT_NO_THROW(recipe(one_layer(kind, "", R"({"training":false})"), 2)) << kind;
+  }
+}
+
+TEST(KerasGraph, FunctionsRefuseArgumentsThatTheyDoNotKnow) {
+  const std::string softmax = R"(,"function":"nn.softmax")";
+  EXPECT_NO_THROW(recipe(one_layer("TFOpLambda", softmax, R"({"axis":-1,"name":null})"), 2));
+  EXPECT_TRUE(mentions(refusal(one_layer("TFOpLambda", softmax, R"({"axis":1})"), 2), "acts on axis 1"));
+  EXPECT_TRUE(mentions(refusal(one_layer("TFOpLambda", softmax, R"({"beta":2})"), 2), "beta = 2"));
+}
+
+TEST(KerasGraph, LayersThatActAtInferenceAreNotTakenForAugmentation) {
+  EXPECT_TRUE(mentions(refusal(one_layer("RandomCrop", R"(,"height":4,"width":4)", "{}"), 2), "class RandomCrop"));
+  EXPECT_TRUE(mentions(refusal(one_layer("RandomFourierFeatures", "", "{}"), 2), "class RandomFourierFeatures"));
+  EXPECT_EQ(recipe(one_layer("RandomFlip", "", "{}"), 2).layers.size(), 1u);
+}
+
+TEST(KerasGraph, TheConfigurationSaysWhichKerasWroteIt) {
+  const std::string json = one_layer("ReLU", "", "{}");
+  EXPECT_EQ(parse_keras_model(json, "").major, 0);
+  EXPECT_EQ(parse_keras_model("{\"keras_version\":\"2.21.0\"," + json.substr(1), "").major, 2);
+  EXPECT_EQ(parse_keras_model("{\"keras_version\":\"3.15.1\"," + json.substr(1), "").major, 3);
+  const auto slope = [&](int major) {
+    const Recipe hard = recipe(one_layer("Activation", R"(,"activation":"hard_sigmoid")", "{}"), major);
+    return std::get<double>(hard.layers.back().attrs.at("alpha"));
+  };
+  EXPECT_EQ(slope(2), 0.2);
+  EXPECT_EQ(slope(3), 1.0 / 6.0);
+}
+
+SourceTensor tensor(const std::string& name, TensorShape shape) {
+  SourceTensor result;
+  result.name = result.key = name;
+  result.strides = row_major_strides(shape, name);
+  result.shape = std::move(shape);
+  return result;
+}
+
+TEST(KerasWeights, ModelsWhoseNamesBeginAlikeKeepTheirLayersApart) {
+  KerasNode model{"m", "", "functional", {}, {}, true};
+  for (const std::string name : {"branch", "branch_1"}) {
+    KerasNode branch{name, name, "functional", {}, {}, false};
+    branch.children.push_back({"conv", name + "/conv", "conv2d", {"kernel"}, {}, false});
+    model.children.push_back(std::move(branch));
+  }
+  std::vector<SourceTensor> tensors = {tensor("branch_1/conv/kernel", {1, 1, 3, 4}),
+                                       tensor("branch/conv/kernel", {1, 1, 3, 5})};
+  std::vector<std::string> notes;
+  name_keras_tensors(model, tensors, notes, "weights.h5");
+  EXPECT_EQ(tensors[0].name, "branch_1/conv/kernel");
+  EXPECT_EQ(tensors[1].name, "branch/conv/kernel");
+  EXPECT_EQ(tensors[1].shape, (TensorShape{5, 3, 1, 1}));
+}
+
+}  // namespace
+}  // namespace resnet::convert
