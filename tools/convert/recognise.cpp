@@ -80,7 +80,9 @@ Recipe from_resnet(const ResNetShape& shape, const Naming& naming, std::string w
   recipe.name = name_of(shape);
   if (recipe.name.empty()) {
     recipe.name = "resnet";
-    recipe.note = "a ResNet like torchvision's and timm's, but of no net that has a name there";
+    recipe.note =
+        "a ResNet like torchvision's and timm's, but of no net that has a name there: strides, pools and batch norm's "
+        "epsilon (1e-5) are the usual ones, no tensor tells them; --verify X.npy Y.npy says whether they are right";
   }
   recipe.why = std::move(why);
   recipe.expected_parameters = expected_parameters(shape);

@@ -1,10 +1,11 @@
 // What a Keras configuration says is either done or refused, never dropped.
+#include "convert/importers/keras_graph.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <string>
 
-#include "convert/importers/keras_graph.hpp"
 #include "convert/importers/keras_weights.hpp"
 #include "support/error_of.hpp"
 
@@ -18,8 +19,8 @@ std::string one_layer(const std::string& class_name, const std::string& config, 
   return R"({"class_name":"Functional","config":{"name":"m","layers":[
     {"class_name":"InputLayer","config":{"name":"in","batch_input_shape":[null,8,8,3]},"name":"in","inbound_nodes":[]},
     {"class_name":")" +
-         class_name + R"(","config":{"name":"x")" + config + R"(},"name":"x","inbound_nodes":[[["in",0,0,)" + arguments +
-         R"(]]]}],"input_layers":[["in",0,0]],"output_layers":[["x",0,0]]}})";
+         class_name + R"(","config":{"name":"x")" + config + R"(},"name":"x","inbound_nodes":[[["in",0,0,)" +
+         arguments + R"(]]]}],"input_layers":[["in",0,0]],"output_layers":[["x",0,0]]}})";
 }
 
 Recipe recipe(const std::string& json, int major) {

@@ -126,6 +126,32 @@ TEST_F(ConvertTool, VerifiesTheModelItWrote) {
   EXPECT_EQ(convert(golden + "basic.pth -o " + output + " --verify " + golden + "x.npy").code, 2);
 }
 
+TEST_F(ConvertTool, NeverWritesOverAnInputOfVerify) {
+  const std::string golden = RESNET_SOURCE_DIR "/tests/golden/torch/";
+  const std::string x = folder / "x.npy";
+  std::filesystem::copy_file(golden + "x.npy", x);
+  const Result run = convert(golden + "basic.pth -o " + x + " --verify " + x + ' ' + golden + "basic.y.npy");
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_EQ(read_text(x), read_text(golden + "x.npy"));
+}
+
+TEST_F(ConvertTool, IgnoresTheCounterOfAveragedModels) {
+  std::vector<TorchTensor> tensors = small_tensors();
+  for (TorchTensor& tensor : tensors) tensor.name = "module." + tensor.name;
+  tensors.push_back({"n_averaged", {}, {3}});
+  const Result run = convert(write("swa.pth", torch_file(tensors)) + " -o " + output);
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_TRUE(mentions(run.out, "module.")) << run.out;
+}
+
+TEST_F(ConvertTool, TwoTensorsOfOneNameAreAnError) {
+  std::vector<TorchTensor> tensors = small_tensors();
+  tensors.push_back(tensors.front());
+  tensors.back().name = "resnet.embedder.embedder.convolution.weight";
+  const Result run = convert(write("twice.pth", torch_file(tensors)) + " -o " + output);
+  EXPECT_EQ(run.code, 3) << run.out;
+}
+
 TEST_F(ConvertTool, SaysWhatItRecognisedAndWhatIsOpen) {
   const Result run = convert(source + " -o " + output);
   EXPECT_TRUE(mentions(run.out, "basic blocks (no conv3) 1,1,1,1")) << run.out;

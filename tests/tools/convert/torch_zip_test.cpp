@@ -45,6 +45,24 @@ TEST(TorchZip, ReadsNamesShapesAndValues) {
   EXPECT_EQ(values[5], 6);
 }
 
+TEST(TorchZip, OpensACheckpointThatKeepsATensorOfItsOwn) {
+  const auto tensor = [](const char* storage) {
+    return torch_tensor(torch_storage("FloatStorage", storage, 2), 0, {2}, {1});
+  };
+  const auto names = [&](const std::string& pairs) {
+    const std::string pickle = pickle::start() + pickle::dict(pairs) + pickle::stop();
+    const SourceFile file =
+        file_of(ZipBytes().add("a/data.pkl", pickle).add("a/data/0", "12345678").add("a/data/1", "12345678").bytes());
+    std::string all;
+    for (const SourceTensor& found : find_importer(file).read(file).tensors) all += found.name + ' ';
+    return all;
+  };
+  const std::string weights = pickle::text("state_dict") + pickle::dict(pickle::text("fc.weight") + tensor("0"));
+  EXPECT_EQ(names(weights + pickle::text("best_acc1") + tensor("1")), "fc.weight ");
+  // A state dict may have an entry of a wrapper's name, too: then its own weights count.
+  EXPECT_EQ(names(weights + pickle::text("conv.weight") + tensor("1")), "conv.weight ");
+}
+
 TEST(TorchZip, RefusesAStorageOfAnotherSizeThanTheEntry) {
   for (const char* data : {"", "1234567", "123456789"}) {
     const std::string text = refusal(ZipBytes().add("a/data.pkl", one_tensor).add("a/data/0", data).bytes());
