@@ -105,6 +105,19 @@ def save_pretrained(net, folder):
     return folder, lambda: type(net).from_pretrained(folder)
 
 
+def save_under_other_names(net, folder):
+    """Source model 2 (docs/models.md): two-convolution blocks whose keys nobody knows."""
+    words = {"conv1": "first", "bn1": "first_norm", "conv2": "second", "bn2": "second_norm", "fc": "out",
+             "downsample": "match"}
+
+    def other(key):
+        return ".".join(words.get(part, part.replace("layer", "group")) for part in key.split("."))
+
+    path = folder / "model.pth"
+    torch.save({other(key): value for key, value in net.state_dict().items()}, path)
+    return path, lambda: torch.load(path, weights_only=True)
+
+
 def main():
     wanted = set(sys.argv[1:])
     torch.manual_seed(5)
@@ -116,6 +129,12 @@ def main():
                  "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]:
         if not wanted or name in wanted:
             check("torchvision", name, getattr(torchvision.models, name)(weights=None), save_state_dict)
+    if not wanted or "source model 2" in wanted:
+        from torchvision.models.resnet import BasicBlock, ResNet
+        check("PyTorch, unknown names", "source model 2 (blocks 3, 4, 6, 3)", ResNet(BasicBlock, [3, 4, 6, 3]),
+              save_under_other_names)
+        check("PyTorch, unknown names", "source model 2 (blocks 1, 2, 2, 1)", ResNet(BasicBlock, [1, 2, 2, 1]),
+              save_under_other_names)
     import timm
     for name in TIMM:
         if not wanted or name in wanted:
