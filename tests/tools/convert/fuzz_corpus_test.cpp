@@ -2,11 +2,14 @@
 // frameworks must be accepted, or the calls test nothing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "convert/importers/importer.hpp"
 #include "fuzz/import_fuzz.hpp"
+#include "fuzz/pickle_fuzz.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"
 
@@ -39,6 +42,15 @@ TEST(FuzzCorpus, Tar) {
   EXPECT_GE(replay("golden/torch", call), 1);
 }
 
+TEST(FuzzCorpus, Pickle) {
+  // The first byte chooses, as in the fuzzer: a whole file, or a pickle alone.
+  replay("fuzz/corpus/pickle", [](const std::string& text) {
+    const auto bytes = to_bytes(std::string_view(text).substr(std::min<std::size_t>(text.size(), 1)));
+    const bool whole = !text.empty() && text[0] % 2 == 0;
+    return whole ? fuzz::read_as(torch_zip_importer, bytes) : fuzz::read_pickle_bytes(bytes);
+  });
+}
+
 TEST(FuzzCorpus, Safetensors) {
   const auto call = [](const std::string& text) { return fuzz::read_as(safetensors_importer, to_bytes(text)); };
   EXPECT_GE(replay("fuzz/corpus/safetensors", call), 1);
@@ -60,6 +72,29 @@ TEST(FuzzCorpus, KerasZip) {
   const auto call = [](const std::string& text) { return fuzz::read_limited(keras_zip_importer, to_bytes(text)); };
   replay("fuzz/corpus/keras_zip", call);
   EXPECT_GE(replay("golden/keras", call), 6);
+}
+
+TEST(Truncation, OfAGoldenFileAtEverySixtyFourthIsRefused) {
+  int files = 0;
+  std::vector<std::string> folders = {"torch", "timm", "huggingface/basic", "tutorials"};
+#ifdef RESNET_ONNX_READABLE
+  folders.emplace_back("onnx");
+#endif
+  for (const std::string& folder : folders) {
+    for (const auto& entry : std::filesystem::directory_iterator(RESNET_SOURCE_DIR "/tests/golden/" + folder)) {
+      const std::string kind = entry.path().extension().string();
+      if (kind != ".pth" && kind != ".safetensors" && kind != ".onnx") continue;
+      if (entry.path().filename() == "old.pth") continue;  // a tar file ends in zeros that nobody needs
+      const std::string whole = read_text(entry.path().string());
+      EXPECT_TRUE(fuzz::read_file(to_bytes(whole)) || entry.path().stem() == "external") << entry.path();
+      ++files;
+      for (std::size_t part = 0; part < 64; ++part) {
+        const auto begin = std::string_view(whole).substr(0, whole.size() * part / 64);
+        EXPECT_FALSE(fuzz::read_file(to_bytes(begin))) << entry.path() << " at " << part << " of 64";
+      }
+    }
+  }
+  EXPECT_GE(files, 20);
 }
 
 }  // namespace
