@@ -198,6 +198,13 @@ void check_parameters(const Mapping& mapping, const Recipe& recipe) {
 /// Gives Keras' tensors the names that their architecture uses; sets the graph where the architecture is Keras' own.
 void name_keras_weights(Imported& named, const Request& request) {
   const ArchChoice& arch = request.arch;
+  const bool keras_arch =
+      arch.name.starts_with("keras:") || (!arch.file.empty() && is_keras_json(arch.file.front().json));
+  if (named.keras_major == 0 && keras_arch) {
+    fail(ErrorCode::invalid_argument,
+         "is a Keras architecture, but the weights are no Keras file (" + named.format + ')', "--arch " + arch.name,
+         "name the weights that Keras saved, or leave --arch out");
+  }
   if (named.keras_major == 0 || named.graph) return;
   const std::string& where = request.source_name;
   if (!arch.file.empty()) {

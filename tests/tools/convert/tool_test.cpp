@@ -144,6 +144,15 @@ TEST_F(ConvertTool, IgnoresTheCounterOfAveragedModels) {
   EXPECT_TRUE(mentions(run.out, "module.")) << run.out;
 }
 
+TEST_F(ConvertTool, AKerasArchitectureNeedsKerasWeights) {
+  for (const std::string& arch :
+       {std::string("keras:resnet50"), std::string(RESNET_SOURCE_DIR "/tests/golden/keras/tfkeras.plain.json")}) {
+    const Result run = convert(source + " -o " + output + " --arch " + arch);
+    EXPECT_EQ(run.code, 2) << run.err;
+    EXPECT_TRUE(mentions(run.err, "is a Keras architecture, but the weights are no Keras file")) << run.err;
+  }
+}
+
 TEST_F(ConvertTool, TwoTensorsOfOneNameAreAnError) {
   std::vector<TorchTensor> tensors = small_tensors();
   tensors.push_back(tensors.front());
