@@ -172,8 +172,6 @@ KeyMap key_map(std::string_view rules) {
   return KeyMap::parse(text, "name_families.cpp");
 }
 
-bool is_training_state(std::string_view name) { return name.ends_with("num_batches_tracked"); }
-
 struct Renamed {
   Naming naming;
   std::vector<std::string> names;
@@ -240,6 +238,8 @@ void squeeze(SourceTensor& tensor, std::size_t rank) {
 std::string Naming::in_source(const std::string& canonical_key) const {
   return prefix + stage.apply(inner.apply(canonical_key));
 }
+
+bool is_training_state(std::string_view name) { return name.ends_with("num_batches_tracked"); }
 
 Naming name_canonically(std::vector<SourceTensor>& tensors) {
   const auto weights = static_cast<std::size_t>(

@@ -24,6 +24,9 @@ struct Naming {
   std::string prefix;   ///< "backbone.", in front of most names of the file
 };
 
+/// State of PyTorch's batch norm that no layer reads.
+bool is_training_state(std::string_view name);
+
 /// Renames tensors to the canonical names (recognise_resnet.hpp) by the family of names that makes most of them
 /// canonical; other names stay. Weights that are 1x1 convolutions where the canonical layer is dense become matrices.
 /// SourceTensor::key keeps the name in the file.

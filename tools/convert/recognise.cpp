@@ -17,9 +17,6 @@
 namespace resnet::convert {
 namespace {
 
-/// Training state that no layer reads.
-bool is_training_state(std::string_view key) { return key.ends_with("num_batches_tracked"); }
-
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += "\n  " + name;
