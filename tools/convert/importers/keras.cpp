@@ -2,7 +2,6 @@
 #include "convert/importers/keras.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <utility>
 
@@ -43,12 +42,6 @@ class Datasets final : public StorageReader {
   std::unique_ptr<Hdf5File> file_;
   std::vector<Hdf5File::Dataset> datasets_;
 };
-
-int major_of(const std::optional<std::string>& version) {
-  int major = 0;
-  if (version) std::from_chars(version->data(), version->data() + version->size(), major);
-  return major == 0 ? 3 : major;
-}
 
 /// The older layout: a list of layers, per layer a group with a list of its weights.
 void read_named(Datasets& datasets, const std::string& root, Imported& result) {
@@ -106,8 +99,9 @@ Imported read_hdf5(const SourceFile& source, std::unique_ptr<const SourceFile> u
     fail(ErrorCode::import_failed, "is an HDF5 file without the weights of a Keras model", source.name(),
          "save it with model.save(\"model.h5\") or model.save_weights(\"model.weights.h5\")");
   }
-  result.keras_major =
-      major_of(file.text("", "keras_version") ? file.text("", "keras_version") : file.text(root, "keras_version"));
+  auto version = file.text("", "keras_version");
+  if (!version) version = file.text(root, "keras_version");
+  result.keras_major = version && keras_major(*version) == 2 ? 2 : 3;
   return result;
 }
 

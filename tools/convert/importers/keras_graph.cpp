@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
-#include <limits>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -23,35 +22,35 @@ struct Value {
 
 /// The layers that act on nothing at inference. RandomCrop is none of them: it crops the middle then.
 bool is_training_only(std::string_view name) {
-  static constexpr std::array<std::string_view, 28> names = {"ActivityRegularization",
-                                                             "AlphaDropout",
-                                                             "AugMix",
-                                                             "CutMix",
-                                                             "Dropout",
-                                                             "GaussianDropout",
-                                                             "GaussianNoise",
-                                                             "MixUp",
-                                                             "RandAugment",
-                                                             "RandomBrightness",
-                                                             "RandomColorDegeneration",
-                                                             "RandomColorJitter",
-                                                             "RandomContrast",
-                                                             "RandomElasticTransform",
-                                                             "RandomErasing",
-                                                             "RandomFlip",
-                                                             "RandomGaussianBlur",
-                                                             "RandomGrayscale",
-                                                             "RandomHue",
-                                                             "RandomInvert",
-                                                             "RandomPerspective",
-                                                             "RandomPosterization",
-                                                             "RandomRotation",
-                                                             "RandomSaturation",
-                                                             "RandomShear",
-                                                             "RandomTranslation",
-                                                             "RandomZoom",
-                                                             "SpatialDropout2D"};
-  return std::find(names.begin(), names.end(), name) != names.end();
+  static constexpr std::string_view names[] = {"ActivityRegularization",
+                                               "AlphaDropout",
+                                               "AugMix",
+                                               "CutMix",
+                                               "Dropout",
+                                               "GaussianDropout",
+                                               "GaussianNoise",
+                                               "MixUp",
+                                               "RandAugment",
+                                               "RandomBrightness",
+                                               "RandomColorDegeneration",
+                                               "RandomColorJitter",
+                                               "RandomContrast",
+                                               "RandomElasticTransform",
+                                               "RandomErasing",
+                                               "RandomFlip",
+                                               "RandomGaussianBlur",
+                                               "RandomGrayscale",
+                                               "RandomHue",
+                                               "RandomInvert",
+                                               "RandomPerspective",
+                                               "RandomPosterization",
+                                               "RandomRotation",
+                                               "RandomSaturation",
+                                               "RandomShear",
+                                               "RandomTranslation",
+                                               "RandomZoom",
+                                               "SpatialDropout2D"};
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
 class Translator {
@@ -140,21 +139,13 @@ class Translator {
   /// A per-channel y = (x - mean) / sqrt(var) whose numbers are in the configuration.
   Value constant_affine(const Value& in, std::vector<float> mean, std::vector<float> variance) {
     const std::string mean_key = key_ + "/constant_mean", variance_key = key_ + "/constant_variance";
-    LayerSpec layer;
-    layer.name = unique(key_);
-    layer.op = "batch_norm";
-    layer.inputs = {in.name};
-    layer.attrs["eps"] = 0.0;
-    layer.weights = {{"mean", mean_key}, {"var", variance_key}};
-    if (graph_.recipe.expected.emplace(mean_key, TensorShape{in.dims.c}).second) {
-      graph_.recipe.expected.emplace(variance_key, TensorShape{in.dims.c});
+    if (!graph_.recipe.expected.contains(mean_key)) {  // else another call of the same layer
       graph_.constants.push_back({mean_key, std::move(mean)});
       graph_.constants.push_back({variance_key, std::move(variance)});
     }
-    Value out{layer.name, in.dims, in.flat};
-    graph_.recipe.layers.push_back(std::move(layer));
     rescales_ = true;
-    return out;
+    return add(key_, "batch_norm", {in}, {{"eps", 0.0}},
+               {{"mean", "constant_mean", {in.dims.c}}, {"var", "constant_variance", {in.dims.c}}});
   }
 
   // ---- Activations.
@@ -190,10 +181,10 @@ class Translator {
 
   // ---- One method per group of Keras layers.
 
-  AttrMap window(const char* kernel_key) {
-    AttrMap attrs;
-    if (kernel_key != nullptr) attrs["kernel"] = at_.pair(kernel_key, 2);
-    attrs["padding"] = at_.padding();
+  AttrMap conv_attrs(std::int64_t groups) const {
+    AttrMap attrs = {
+        {"padding", at_.padding()}, {"stride", at_.pair("strides", 1)}, {"dilation", at_.pair("dilation_rate", 1)}};
+    if (groups != 1) attrs["groups"] = groups;
     return attrs;
   }
   std::vector<Weight> with_bias(std::vector<Weight> weights, std::int64_t channels) const {
@@ -207,10 +198,7 @@ class Translator {
     const auto kernel = at_.pair("kernel_size", 1);
     const std::int64_t filters = at_.integer("filters", 0), groups = at_.integer("groups", 1);
     if (groups < 1 || in.dims.c % groups != 0) at_.refuse("has " + std::to_string(groups) + " groups");
-    AttrMap attrs = window(nullptr);
-    attrs["stride"] = at_.pair("strides", 1);
-    attrs["dilation"] = at_.pair("dilation_rate", 1);
-    if (groups != 1) attrs["groups"] = groups;
+    AttrMap attrs = conv_attrs(groups);
     return inline_activation(
         add(key_, "conv2d", {in}, std::move(attrs),
             with_bias({{"weight", "kernel", {filters, in.dims.c / groups, kernel[0], kernel[1]}}}, filters)));
@@ -220,10 +208,7 @@ class Translator {
     at_.need_channels_last();
     const auto kernel = at_.pair("kernel_size", 1);
     const std::int64_t channels = checked_channels(in.dims.c, at_.integer("depth_multiplier", 1));
-    AttrMap attrs = window(nullptr);
-    attrs["stride"] = at_.pair("strides", 1);
-    attrs["dilation"] = at_.pair("dilation_rate", 1);
-    attrs["groups"] = in.dims.c;
+    AttrMap attrs = conv_attrs(in.dims.c);
     std::vector<Weight> weights = {{"weight", "depthwise_kernel", {channels, 1, kernel[0], kernel[1]}}};
     if (!separable) {
       return inline_activation(add(key_, "conv2d", {in}, std::move(attrs), with_bias(std::move(weights), channels)));
@@ -259,10 +244,9 @@ class Translator {
   Value pool(const Value& in, const char* op) {
     need_image(in);
     at_.need_channels_last();
-    AttrMap attrs = window("pool_size");
     const auto kernel = at_.pair("pool_size", 2);
-    attrs["stride"] = at_.find("strides") == nullptr ? kernel : at_.pair("strides", 1);
-    return add(key_, op, {in}, std::move(attrs));
+    const auto stride = at_.find("strides") == nullptr ? kernel : at_.pair("strides", 1);
+    return add(key_, op, {in}, {{"kernel", kernel}, {"stride", stride}, {"padding", at_.padding()}});
   }
   Value global_pool(const Value& in) {
     need_image(in);

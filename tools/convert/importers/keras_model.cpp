@@ -99,13 +99,6 @@ bool is_custom(const Json& json) {
          !(module->as_string().starts_with("keras") || module->as_string().starts_with("tf_keras"));
 }
 
-/// The first number of "keras_version".
-int major_of(const Json& json) {
-  const Json* version = json.find("keras_version");
-  if (version == nullptr || !version->is_string()) return 0;
-  return version->as_string().starts_with("2") ? 2 : version->as_string().starts_with("3") ? 3 : 0;
-}
-
 std::vector<RawCall> parse_calls(const Json& nodes, const std::string& where) {
   std::vector<RawCall> calls;
   for (const Json& node : nodes.as_array(where)) {
@@ -165,7 +158,8 @@ class Parser {
              "if it has no call() of its own, save keras.Model(model.inputs, model.outputs) instead");
     }
     if (const Json* name = config->find("name"); name != nullptr && name->is_string()) result.name = name->as_string();
-    result.major = major_of(json);
+    if (const Json* version = json.find("keras_version"); version != nullptr && version->is_string())
+      result.major = keras_major(version->as_string());
     std::vector<std::vector<RawCall>> sources;
     for (const Json& item : layers->as_array(where)) sources.push_back(layer(item, result, where, depth));
     if (result.class_name == "Sequential") {
@@ -305,6 +299,8 @@ class Parser {
 };
 
 }  // namespace
+
+int keras_major(std::string_view version) { return version.starts_with("2.") ? 2 : version.starts_with("3.") ? 3 : 0; }
 
 std::string keras_snake_case(std::string_view class_name) {
   // Two passes, as Keras does it: a capital that starts a word, then one that follows a small letter.

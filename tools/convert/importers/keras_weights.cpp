@@ -115,6 +115,8 @@ std::optional<std::int64_t> number_of(std::string_view name, std::string_view sn
 
 /// The groups of a file in the counted layout.
 class CountedLayout {
+  using Names = std::vector<std::pair<SourceTensor*, std::pair<std::string, std::string>>>;  ///< tensor -> key, role
+
  public:
   explicit CountedLayout(std::vector<SourceTensor>& tensors) {
     for (SourceTensor& tensor : tensors) {
@@ -132,7 +134,7 @@ class CountedLayout {
         const std::string_view part = std::string_view(group).substr(begin, slash - begin);
         if (std::find(list_names.begin(), list_names.end(), part) != list_names.end() && slash < group.size()) {
           const std::size_t child_end = std::min(group.find('/', slash + 1), group.size());
-          lists_[group.substr(0, slash)][group.substr(slash + 1, child_end - slash - 1)] = true;
+          lists_[group.substr(0, slash)].insert(group.substr(slash + 1, child_end - slash - 1));
         }
         begin = slash + 1;
       }
@@ -146,7 +148,7 @@ class CountedLayout {
     for (const auto& [list, children] : lists_) lists.push_back(list);
     std::stable_sort(lists.begin(), lists.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
     for (const std::string& list : lists) {
-      std::vector<std::pair<SourceTensor*, std::pair<std::string, std::string>>> names;
+      Names names;
       std::string problem = match(model, list, names);
       if (problem.empty()) {
         for (const auto& [tensor, name] : names) present(*tensor, name.first, name.second);
@@ -160,8 +162,6 @@ class CountedLayout {
   }
 
  private:
-  using Names = std::vector<std::pair<SourceTensor*, std::pair<std::string, std::string>>>;
-
   /// Empty, or what differs. Models are nested at most 8 deep.
   std::string match(const KerasNode& model, const std::string& list, Names& names) const {
     const auto found = lists_.find(list);
@@ -173,7 +173,7 @@ class CountedLayout {
       // In order of their numbers, whatever the numbers are: some versions of Keras count every layer twice.
       std::map<std::int64_t, std::string> groups;
       if (found != lists_.end()) {
-        for (const auto& [child, seen] : found->second) {
+        for (const std::string& child : found->second) {
           const auto number = number_of(child, snake);
           const std::string path = list + '/' + child;
           const bool holds = nodes[0]->children.empty() ? layers_.contains(path) : !list_of(path).empty();
@@ -215,14 +215,8 @@ class CountedLayout {
   }
 
   std::map<std::string, std::map<std::size_t, SourceTensor*>> layers_;  ///< group -> its variables
-  std::map<std::string, std::map<std::string, bool>> lists_;            ///< a model's list -> its members
+  std::map<std::string, std::set<std::string>> lists_;                  ///< a model's list -> its members
 };
-
-/// Layers of all models by their own name.
-void collect(const KerasNode& node, std::multimap<std::string, const KerasNode*, std::less<>>& by_name) {
-  if (node.children.empty() && !node.roles.empty()) by_name.emplace(node.name, &node);
-  for (const KerasNode& child : node.children) collect(child, by_name);
-}
 
 /// Whether the parts of `key` but the last stand in `path`, in order.
 bool passes_through(std::string_view key, std::string_view path) {
@@ -274,6 +268,7 @@ void match_by_class(const KerasNode& layer, std::map<std::string, const KerasNod
   if (match != nullptr) *match = &layer;
 }
 
+/// The layers with weights, of nested models too, in order.
 void collect_leaves(const KerasNode& node, std::vector<const KerasNode*>& leaves) {
   if (!node.roles.empty()) leaves.push_back(&node);
   for (const KerasNode& child : node.children) collect_leaves(child, leaves);
@@ -365,7 +360,9 @@ void name_keras_tensors(const KerasNode& model, std::vector<SourceTensor>& tenso
     return;
   }
   std::multimap<std::string, const KerasNode*, std::less<>> by_name;
-  collect(model, by_name);
+  std::vector<const KerasNode*> leaves;
+  collect_leaves(model, leaves);
+  for (const KerasNode* leaf : leaves) by_name.emplace(leaf->name, leaf);
   std::map<std::string, const KerasNode*> layer_of;  // path of a layer in the file -> layer
   std::set<const KerasNode*> found;
   for (const SourceTensor& tensor : tensors) {
@@ -400,16 +397,12 @@ bool fits_keras_layers(const KerasNode& model, std::vector<SourceTensor> tensors
   }
   std::set<std::string_view> names;
   for (const SourceTensor& tensor : tensors) names.insert(tensor.name);
-  std::vector<const KerasNode*> open = {&model};
-  while (!open.empty()) {
-    const KerasNode& node = *open.back();
-    open.pop_back();
-    for (const KerasNode& child : node.children) open.push_back(&child);
-    for (const std::string& role : node.roles) {
-      if (!names.contains(node.key + '/' + role)) return false;
-    }
-  }
-  return true;
+  std::vector<const KerasNode*> leaves;
+  collect_leaves(model, leaves);
+  return std::all_of(leaves.begin(), leaves.end(), [&](const KerasNode* leaf) {
+    return std::all_of(leaf->roles.begin(), leaf->roles.end(),
+                       [&](const std::string& role) { return names.contains(leaf->key + '/' + role); });
+  });
 }
 
 void name_keras_tensors(std::vector<SourceTensor>& tensors, std::vector<std::string>& notes) {

@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "base/json.hpp"
 #include "convert/importers/keras.hpp"
+#include "convert/importers/keras_model.hpp"
 #include "convert/importers/zip_archive.hpp"
 
 namespace resnet::convert {
@@ -53,7 +54,7 @@ Imported read(const SourceFiles& files) {
   const Json* version = metadata.find("keras_version");
   Imported result = read_keras_weights(std::move(unpacked));
   result.format = "Keras archive";
-  if (version != nullptr && version->is_string() && version->as_string().starts_with("2")) result.keras_major = 2;
+  if (version != nullptr && version->is_string() && keras_major(version->as_string()) == 2) result.keras_major = 2;
   use_keras_model(config, file.name() + ": config.json", result);
   return result;
 }
