@@ -9,10 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "convert/importers/importer.hpp"
-#include "convert/materialise.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"
+#include "tools/convert/import_check.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -32,20 +31,6 @@ std::vector<std::pair<std::string, std::string>> corpus() {
   return files;
 }
 
-Imported read(const SourceFile& file) {
-  Imported named = find_importer(file).read(file);
-  for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
-  return named;
-}
-
-std::vector<float> values(const Imported& named, std::size_t i) {
-  const auto storage = named.storages->read(named.tensors[i].storage);
-  const Materialised out = materialise(named.tensors[i], storage, WeightOrder::keep);
-  std::vector<float> result(out.bytes.size() / sizeof(float));
-  if (!result.empty()) std::memcpy(result.data(), out.bytes.data(), out.bytes.size());
-  return result;
-}
-
 TEST(PickleCorpus, IsCompleteAndLarge) {
   std::size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
@@ -61,10 +46,10 @@ TEST(PickleCorpus, GoodFilesAreReadAndBadOnesRefusedForTheirReason) {
   for (const auto& [name, mention] : corpus()) {
     const SourceFile file = SourceFile::open(folder + name + ".pth");
     if (name.starts_with("ok_")) {
-      EXPECT_NO_THROW(read(file)) << name;
+      EXPECT_NO_THROW(read_imported(file)) << name;
       continue;
     }
-    const Error error = error_of([&] { read(file); });
+    const Error error = error_of([&] { read_imported(file); });
     const std::string text = error.what();
     EXPECT_NE(error.code(), ErrorCode::internal) << name << ": " << text;
     EXPECT_NE(text.find(mention), std::string::npos) << name << ": " << text;
@@ -75,17 +60,17 @@ TEST(PickleCorpus, GoodFilesAreReadAndBadOnesRefusedForTheirReason) {
 #ifdef RESNET_CORPUS_READABLE
 TEST(PickleCorpus, SharedAndStridedTensorsHaveTheRightValues) {
   const SourceFile shared = SourceFile::open(folder + "ok_shared.pth");
-  EXPECT_EQ(values(read(shared), 0), (std::vector<float>{0, 1, 2}));
-  EXPECT_EQ(values(read(shared), 1), (std::vector<float>{3, 4, 5}));
+  EXPECT_EQ(floats(read_imported(shared), 0), (std::vector<float>{0, 1, 2}));
+  EXPECT_EQ(floats(read_imported(shared), 1), (std::vector<float>{3, 4, 5}));
   const SourceFile strided = SourceFile::open(folder + "ok_strided.pth");
-  EXPECT_EQ(values(read(strided), 0), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+  EXPECT_EQ(floats(read_imported(strided), 0), (std::vector<float>{0, 3, 1, 4, 2, 5}));
 }
 
 TEST(PickleCorpus, EveryTruncationOfAFileIsAnError) {
   const std::string bytes = read_text(folder + "ok_state_dict.pth");
   for (std::size_t length = 0; length < bytes.size(); ++length) {
     const SourceFile file = SourceFile::from_bytes(to_bytes(bytes.substr(0, length)), "cut.pth");
-    EXPECT_NE(error_of([&] { read(file); }).code(), ErrorCode::internal) << length;
+    EXPECT_NE(error_of([&] { read_imported(file); }).code(), ErrorCode::internal) << length;
   }
 }
 #endif

@@ -2,14 +2,12 @@
 // ones.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <string>
 #include <vector>
 
-#include "convert/importers/importer.hpp"
-#include "convert/materialise.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"
+#include "tools/convert/import_check.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -18,42 +16,17 @@ using namespace resnet::test;
 
 std::string golden() { return read_text(RESNET_SOURCE_DIR "/tests/golden/torch/legacy.pth"); }
 
-Imported read(const SourceFile& file) {
-  Imported named = find_importer(file).read(file);
-  for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
-  return named;
-}
-std::string refusal(const std::string& bytes) {
-  const SourceFile file = SourceFile::from_bytes(to_bytes(bytes), "test.pth");
-  const Error error = error_of([&] { read(file); });
-  EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
-  return error.what();
-}
 bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-/// The file with another text of the same or another length; it occurs once.
-std::string replaced(std::string bytes, std::string_view from, std::string_view to) {
-  const std::size_t at = bytes.find(from);
-  EXPECT_NE(at, std::string::npos);
-  return bytes.replace(at, from.size(), to);
-}
 
 TEST(TorchLegacy, ReadsWhatPyTorchWrote) {
   const SourceFile file = SourceFile::from_bytes(to_bytes(golden()), "legacy.pth");
-  const Imported named = read(file);
+  const Imported named = read_imported(file);
   EXPECT_EQ(named.format, "PyTorch legacy stream");
   ASSERT_EQ(named.tensors.size(), 4u);
-  const auto floats = [&](std::size_t i) {
-    const Materialised out =
-        materialise(named.tensors[i], named.storages->read(named.tensors[i].storage), WeightOrder::keep);
-    std::vector<float> values(out.bytes.size() / sizeof(float));
-    if (!values.empty()) std::memcpy(values.data(), out.bytes.data(), out.bytes.size());
-    return values;
-  };
   EXPECT_EQ(named.tensors[0].name, "w");
-  EXPECT_EQ(floats(0), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(floats(named, 0), (std::vector<float>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(named.tensors[1].shape, (TensorShape{3, 2}));
-  EXPECT_EQ(floats(1), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+  EXPECT_EQ(floats(named, 1), (std::vector<float>{0, 3, 1, 4, 2, 5}));
   EXPECT_EQ(named.tensors[0].storage, named.tensors[1].storage);
   EXPECT_EQ(named.tensors[2].type, SourceType::f16);
   EXPECT_EQ(named.tensors[3].type, SourceType::i64);
@@ -77,23 +50,23 @@ TEST(TorchLegacy, ReadsAViewOfAStorage) {
     return bytes.append(reinterpret_cast<const char*>(values), sizeof values);
   };
   const SourceFile source = SourceFile::from_bytes(to_bytes(file(2)), "view.pth");
-  const Imported named = read(source);
+  const Imported named = read_imported(source);
   ASSERT_EQ(named.tensors.size(), 1u);
   EXPECT_EQ(named.tensors[0].offset, 3);
-  EXPECT_TRUE(mentions(refusal(file(3)), "a view of storage"));
-  EXPECT_TRUE(mentions(refusal(file(-1)), "a view of storage"));
+  EXPECT_TRUE(mentions(import_refusal(file(3)), "a view of storage"));
+  EXPECT_TRUE(mentions(import_refusal(file(-1)), "a view of storage"));
 }
 
 TEST(TorchLegacy, EveryTruncationIsAnError) {
   const std::string bytes = golden();
-  for (std::size_t length = 0; length < bytes.size(); ++length) refusal(bytes.substr(0, length));
-  EXPECT_TRUE(mentions(refusal(bytes + "x"), "its storages end at"));
+  for (std::size_t length = 0; length < bytes.size(); ++length) import_refusal(bytes.substr(0, length));
+  EXPECT_TRUE(mentions(import_refusal(bytes + "x"), "its storages end at"));
 }
 
 TEST(TorchLegacy, RefusesWhatItDoesNotSay) {
-  EXPECT_TRUE(mentions(refusal(replaced(golden(), "M\xe9\x03.", "M\xe8\x03.")), "protocol"));
-  EXPECT_TRUE(mentions(refusal(replaced(golden(), "little_endian", "little_endiaN")), "byte order"));
-  EXPECT_TRUE(mentions(refusal(replaced(golden(), "HalfStorage", "HalfStoragE")), "HalfStoragE"));
+  EXPECT_TRUE(mentions(import_refusal(replaced(golden(), "M\xe9\x03.", "M\xe8\x03.")), "protocol"));
+  EXPECT_TRUE(mentions(import_refusal(replaced(golden(), "little_endian", "little_endiaN")), "byte order"));
+  EXPECT_TRUE(mentions(import_refusal(replaced(golden(), "HalfStorage", "HalfStoragE")), "HalfStoragE"));
 }
 
 /// One bit at a time: an error, or tensors that lie in their storages. Never more.
@@ -104,7 +77,7 @@ TEST(TorchLegacy, SurvivesEveryFlippedBit) {
     changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
     const SourceFile file = SourceFile::from_bytes(to_bytes(changed), "flipped.pth");
     try {
-      read(file);
+      read_imported(file);
     } catch (const Error& error) {
       EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
     }

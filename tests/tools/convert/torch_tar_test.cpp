@@ -2,14 +2,12 @@
 // damaged ones.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <string>
 #include <vector>
 
-#include "convert/importers/importer.hpp"
-#include "convert/materialise.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"
+#include "tools/convert/import_check.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -18,24 +16,7 @@ using namespace resnet::test;
 
 std::string golden() { return read_text(RESNET_SOURCE_DIR "/tests/golden/torch/old.pth"); }
 
-Imported read(const SourceFile& file) {
-  Imported named = find_importer(file).read(file);
-  for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
-  return named;
-}
-std::string refusal(const std::string& bytes) {
-  const SourceFile file = SourceFile::from_bytes(to_bytes(bytes), "test.pth");
-  const Error error = error_of([&] { read(file); });
-  EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
-  return error.what();
-}
 bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-std::string replaced(std::string bytes, std::string_view from, std::string_view to) {
-  const std::size_t at = bytes.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return bytes.replace(at, from.size(), to);
-}
 
 /// The header's checksum made right again behind a change inside of it.
 std::string mended(std::string bytes, std::size_t header) {
@@ -57,24 +38,17 @@ std::size_t header_of(const std::string& bytes, const std::string& name) {
 
 TEST(TorchTar, ReadsWhatPyTorchReads) {
   const SourceFile file = SourceFile::from_bytes(to_bytes(golden()), "old.pth");
-  const Imported named = read(file);
+  const Imported named = read_imported(file);
   EXPECT_EQ(named.format, "PyTorch tar");
   ASSERT_EQ(named.tensors.size(), 4u);
-  const auto floats = [&](std::size_t i) {
-    const Materialised out =
-        materialise(named.tensors[i], named.storages->read(named.tensors[i].storage), WeightOrder::keep);
-    std::vector<float> values(out.bytes.size() / sizeof(float));
-    if (!values.empty()) std::memcpy(values.data(), out.bytes.data(), out.bytes.size());
-    return values;
-  };
   EXPECT_EQ(named.tensors[0].name, "w");
-  EXPECT_EQ(floats(0), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(floats(named, 0), (std::vector<float>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(named.tensors[1].name, "w.t");
   EXPECT_EQ(named.tensors[1].shape, (TensorShape{3, 2}));
-  EXPECT_EQ(floats(1), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+  EXPECT_EQ(floats(named, 1), (std::vector<float>{0, 3, 1, 4, 2, 5}));
   EXPECT_EQ(named.tensors[2].type, SourceType::i64);
   EXPECT_EQ(named.tensors[3].name, "view");
-  EXPECT_EQ(floats(3), (std::vector<float>{2, 3, 4}));
+  EXPECT_EQ(floats(named, 3), (std::vector<float>{2, 3, 4}));
   EXPECT_EQ(named.tensors[3].storage, named.tensors[0].storage);
 }
 
@@ -82,7 +56,7 @@ TEST(TorchTar, EveryTruncationOfItsMembersIsAnError) {
   const std::string bytes = golden();
   const std::size_t end = bytes.find_last_not_of('\0') + 1;
   for (std::size_t length = 512; length < end; ++length) {
-    EXPECT_NE(refusal(bytes.substr(0, length)), "") << length;
+    EXPECT_NE(import_refusal(bytes.substr(0, length)), "") << length;
   }
 }
 
@@ -91,29 +65,29 @@ TEST(TorchTar, ChecksTheHeaders) {
   const std::size_t header = header_of(bytes, "tensors");
   std::string changed = bytes;
   changed[header + 125] = '7';
-  EXPECT_TRUE(mentions(refusal(changed), "wrong checksum"));
-  EXPECT_TRUE(mentions(refusal(mended(changed, header)), "a member ends at"));
+  EXPECT_TRUE(mentions(import_refusal(changed), "wrong checksum"));
+  EXPECT_TRUE(mentions(import_refusal(mended(changed, header)), "a member ends at"));
   changed = bytes;
   changed[header + 125] = 'x';
-  EXPECT_TRUE(mentions(refusal(mended(changed, header)), "bad number"));
+  EXPECT_TRUE(mentions(import_refusal(mended(changed, header)), "bad number"));
   changed = bytes;
   changed[header] = 'T';
-  EXPECT_TRUE(mentions(refusal(mended(changed, header)), "other members"));
+  EXPECT_TRUE(mentions(import_refusal(mended(changed, header)), "other members"));
   changed = bytes;
   changed.replace(header, 8, std::string("pickle\0\0", 8));
-  EXPECT_TRUE(mentions(refusal(mended(changed, header)), "two members pickle"));
+  EXPECT_TRUE(mentions(import_refusal(mended(changed, header)), "two members pickle"));
   changed = bytes;
   changed[header + 156] = '2';
-  EXPECT_TRUE(mentions(refusal(mended(changed, header)), "is no file"));
-  EXPECT_TRUE(mentions(refusal(bytes + std::string(512, 'x')), "bytes behind the last member"));
-  EXPECT_TRUE(mentions(refusal(bytes.substr(0, header_of(bytes, "storages"))), "lacks the member storages") ||
-              mentions(refusal(bytes.substr(0, header_of(bytes, "storages"))), "lacks the member"));
+  EXPECT_TRUE(mentions(import_refusal(mended(changed, header)), "is no file"));
+  EXPECT_TRUE(mentions(import_refusal(bytes + std::string(512, 'x')), "bytes behind the last member"));
+  EXPECT_TRUE(mentions(import_refusal(bytes.substr(0, header_of(bytes, "storages"))), "lacks the member storages") ||
+              mentions(import_refusal(bytes.substr(0, header_of(bytes, "storages"))), "lacks the member"));
 }
 
 TEST(TorchTar, RefusesWhatItDoesNotSay) {
-  EXPECT_TRUE(mentions(refusal(replaced(golden(), "little_endian", "little_endiaN")), "byte order"));
-  EXPECT_TRUE(mentions(refusal(replaced(golden(), "LongStorage", "LongStoragE")), "LongStoragE"));
-  EXPECT_TRUE(mentions(refusal(replaced(golden(), "FloatTensor", "FloatTensoR")), "FloatTensoR"));
+  EXPECT_TRUE(mentions(import_refusal(replaced(golden(), "little_endian", "little_endiaN")), "byte order"));
+  EXPECT_TRUE(mentions(import_refusal(replaced(golden(), "LongStorage", "LongStoragE")), "LongStoragE"));
+  EXPECT_TRUE(mentions(import_refusal(replaced(golden(), "FloatTensor", "FloatTensoR")), "FloatTensoR"));
 }
 
 /// One bit at a time: an error, or tensors that lie in their storages. Never more.
@@ -125,7 +99,7 @@ TEST(TorchTar, SurvivesEveryFlippedBit) {
     changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
     const SourceFile file = SourceFile::from_bytes(to_bytes(changed), "flipped.pth");
     try {
-      read(file);
+      read_imported(file);
     } catch (const Error& error) {
       EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
     }

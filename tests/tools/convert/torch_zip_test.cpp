@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string>
 
-#include "convert/importers/importer.hpp"
 #include "tools/convert/byte_files.hpp"
+#include "tools/convert/import_check.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -13,16 +13,6 @@ using namespace resnet::test;
 
 SourceFile file_of(const std::string& bytes) { return SourceFile::from_bytes(to_bytes(bytes), "test.pth"); }
 
-/// Reads the file and every storage that its tensors use.
-std::string refusal(const std::string& bytes) {
-  const SourceFile file = file_of(bytes);
-  const Error error = error_of([&] {
-    const Imported named = find_importer(file).read(file);
-    for (const SourceTensor& tensor : named.tensors) named.storages->read(tensor.storage);
-  });
-  EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
-  return error.what();
-}
 bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 const std::string one_tensor =
@@ -65,15 +55,15 @@ TEST(TorchZip, OpensACheckpointThatKeepsATensorOfItsOwn) {
 
 TEST(TorchZip, RefusesAStorageOfAnotherSizeThanTheEntry) {
   for (const char* data : {"", "1234567", "123456789"}) {
-    const std::string text = refusal(ZipBytes().add("a/data.pkl", one_tensor).add("a/data/0", data).bytes());
+    const std::string text = import_refusal(ZipBytes().add("a/data.pkl", one_tensor).add("a/data/0", data).bytes());
     EXPECT_TRUE(mentions(text, "a/data/0")) << text;
   }
-  EXPECT_TRUE(mentions(refusal(ZipBytes().add("a/data.pkl", one_tensor).bytes()), "\"a/data/0\" is missing"));
+  EXPECT_TRUE(mentions(import_refusal(ZipBytes().add("a/data.pkl", one_tensor).bytes()), "\"a/data/0\" is missing"));
 }
 
 TEST(TorchZip, RefusesTorchScriptAndSaysWhatToDo) {
   for (const char* entry : {"m/constants.pkl", "m/code/__torch__.py"}) {
-    const std::string text = refusal(ZipBytes().add("m/data.pkl", one_tensor).add(entry, "x").bytes());
+    const std::string text = import_refusal(ZipBytes().add("m/data.pkl", one_tensor).add(entry, "x").bytes());
     EXPECT_TRUE(mentions(text, "TorchScript")) << text;
     EXPECT_TRUE(mentions(text, "torch.jit.load")) << text;
   }
@@ -83,7 +73,7 @@ TEST(TorchZip, SaysTorchScriptOfCompressedCodeToo) {
   ZipBytes::Options deflated;
   deflated.method = 8;
   for (const char* entry : {"m/constants.pkl", "m/code/__torch__.py"}) {
-    const std::string text = refusal(
+    const std::string text = import_refusal(
         ZipBytes().add("m/code.py", "x", deflated).add(entry, "x", deflated).add("m/data.pkl", one_tensor).bytes());
     EXPECT_TRUE(mentions(text, "TorchScript")) << text;
     EXPECT_TRUE(mentions(text, "torch.save(dict(m.state_dict())")) << text;
@@ -92,27 +82,29 @@ TEST(TorchZip, SaysTorchScriptOfCompressedCodeToo) {
 
 TEST(TorchZip, RefusesOtherZipFilesByWhatTheyAre) {
   EXPECT_TRUE(mentions(
-      refusal(ZipBytes().add("assets/a", "x").add("config.json", "{}").add("model.weights.h5", "x").bytes()), "Keras"));
-  EXPECT_TRUE(mentions(refusal(ZipBytes().add("word/document.xml", "x").bytes()), "without data.pkl"));
-  EXPECT_TRUE(mentions(refusal(ZipBytes().add("a/data.pkl", one_tensor).add("b/data.pkl", one_tensor).bytes()),
+      import_refusal(ZipBytes().add("assets/a", "x").add("config.json", "{}").add("model.weights.h5", "x").bytes()),
+      "Keras"));
+  EXPECT_TRUE(mentions(import_refusal(ZipBytes().add("word/document.xml", "x").bytes()), "without data.pkl"));
+  EXPECT_TRUE(mentions(import_refusal(ZipBytes().add("a/data.pkl", one_tensor).add("b/data.pkl", one_tensor).bytes()),
                        "two entries data.pkl"));
 }
 
 TEST(TorchZip, RefusesBigEndianFiles) {
   EXPECT_TRUE(mentions(
-      refusal(ZipBytes().add("a/data.pkl", one_tensor).add("a/byteorder", "big").add("a/data/0", "12345678").bytes()),
+      import_refusal(
+          ZipBytes().add("a/data.pkl", one_tensor).add("a/byteorder", "big").add("a/data/0", "12345678").bytes()),
       "big-endian"));
 }
 
 TEST(TorchZip, EveryTruncationIsAnError) {
   const std::string bytes = torch_file({{"w", {2}, {1, 2}}, {"b", {1}, {3}}});
-  for (std::size_t length = 0; length < bytes.size(); ++length) refusal(bytes.substr(0, length));
+  for (std::size_t length = 0; length < bytes.size(); ++length) import_refusal(bytes.substr(0, length));
 }
 
-TEST(ImporterList, RecognisesHdf5) { EXPECT_TRUE(mentions(refusal("\x89HDF\r\n\x1a\n      "), "HDF5")); }
+TEST(ImporterList, RecognisesHdf5) { EXPECT_TRUE(mentions(import_refusal("\x89HDF\r\n\x1a\n      "), "HDF5")); }
 
 TEST(ImporterList, RefusesWhatIsNoWeightFile) {
-  for (const char* bytes : {"", "x", "hello world, this is text", "\x80\x04\x95"}) refusal(bytes);
+  for (const char* bytes : {"", "x", "hello world, this is text", "\x80\x04\x95"}) import_refusal(bytes);
 }
 
 TEST(ImporterList, NamesAreUniqueAndEveryEntryIsComplete) {
