@@ -355,7 +355,8 @@ void name_keras_tensors(const KerasNode& model, std::vector<SourceTensor>& tenso
   if (is_counted_layout(tensors)) {
     CountedLayout(tensors).assign(model, where);
     std::erase_if(tensors, [](const SourceTensor& tensor) {  // the counter of a Normalization layer
-      return tensor.name.find(variables) != std::string::npos && tensor.type != SourceType::f32;
+      const bool integer = tensor.type == SourceType::i32 || tensor.type == SourceType::i64;
+      return integer && tensor.name.find(variables) != std::string::npos;
     });
     return;
   }
