@@ -32,8 +32,6 @@ class Hdf5File {
 
   /// Whether the path (from the root, without a leading slash) leads to a group, over groups only.
   bool has_group(const std::string& path) const;
-  /// Names in a group, in the file's order.
-  std::vector<std::string> children(const std::string& group) const;
   /// A dataset's type and shape. @throws Error import_failed when there is none or it is refused
   Dataset dataset(const std::string& path) const;
   /// All datasets below a group ("" for the root). @throws Error import_failed, limit_exceeded
@@ -51,6 +49,12 @@ class Hdf5File {
  private:
   struct Handle;
   [[noreturn]] void reject(const std::string& message, const std::string& object, std::string next = {}) const;
+  [[noreturn]] void reject_size(const std::string& group) const;
+  /// Names in a group, in the file's order.
+  std::vector<std::string> children(const std::string& group) const;
+  // These two trust the path to lead over hard links only.
+  bool is_group(const std::string& path) const;
+  Dataset describe(const std::string& path) const;
 
   const SourceFile& source_;
   std::unique_ptr<Handle> handle_;

@@ -12,7 +12,6 @@ Hdf5File::Hdf5File(const SourceFile& source) : source_(source) {
 }
 Hdf5File::~Hdf5File() = default;
 bool Hdf5File::has_group(const std::string&) const { return false; }
-std::vector<std::string> Hdf5File::children(const std::string&) const { return {}; }
 Hdf5File::Dataset Hdf5File::dataset(const std::string&) const { return {}; }
 std::vector<Hdf5File::Dataset> Hdf5File::datasets(const std::string&) const { return {}; }
 std::optional<std::string> Hdf5File::text(const std::string&, const std::string&) const { return std::nullopt; }

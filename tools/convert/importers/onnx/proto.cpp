@@ -25,7 +25,7 @@ namespace {
 namespace pb = google::protobuf;
 using pb::internal::WireFormatLite;
 
-constexpr std::size_t max_entries = 100'000;  // nodes, and initializers
+constexpr std::size_t max_entries = 20'000;  // nodes, and initializers; a ResNet-1001 has 4,000
 constexpr std::size_t max_name = 4096;
 constexpr int max_nesting = 32;
 constexpr const char* damaged = "the file is damaged or incomplete: download or export it again";
