@@ -78,7 +78,9 @@ CachedFile find_cached(std::string_view net, const CacheFolders& folders) {
     if (file.net != net) continue;
     const fs::path path = fs::path(folders.torch) / file_name(file);
     if (fs::is_regular_file(path, error)) return {path.string(), {}};
-    addresses += "\n  https://download.pytorch.org/models/" + file_name(file) + "  (" + std::string(file.version) + ')';
+    addresses +=
+        (addresses.empty() ? " https://download.pytorch.org/models/" : ", https://download.pytorch.org/models/") +
+        file_name(file) + " (" + std::string(file.version) + ')';
   }
   for (const Repository& repository : repositories) {
     const std::string folder = "models--timm--" + std::string(net) + '.' + std::string(repository.tag);

@@ -96,31 +96,28 @@ ExitCode convert_main(int argc, char** argv) {
       resnet::tools::NpyReader reader(array);  // before the work
     }
     const resnet::convert::Outcome outcome = resnet::convert::run(command);
-    std::string verification;
-    const bool equal = arrays.empty() || verify(command.output, arrays, verification);
-    if (quiet && equal) return ExitCode::ok;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    const std::string report = outcome.report + "wrote       " + resnet::tools::printable(command.output) + ", " +
-                               resnet::tools::human_bytes(static_cast<std::int64_t>(outcome.bytes)) + ", " +
-                               resnet::tools::fixed(seconds.count(), 2) + " s\n" + verification;
-    if (to_stdout) {  // the model went there
-      std::fputs(report.c_str(), stderr);
-      return ExitCode::ok;
+    const auto print = [&](const std::string& text) {
+      if (to_stdout) {  // the model went there
+        std::fputs(text.c_str(), stderr);
+        return;
+      }
+      resnet::tools::StandardOutput out;
+      out.write(text);
+      out.flush();
+    };
+    if (!quiet) {
+      print(outcome.report + "wrote       " + resnet::tools::printable(command.output) + ", " +
+            resnet::tools::human_bytes(static_cast<std::int64_t>(outcome.bytes)) + ", " +
+            resnet::tools::fixed(seconds.count(), 2) + " s\n");
     }
-    resnet::tools::StandardOutput out;
-    out.write(report);
-    out.flush();
+    if (arrays.empty()) return ExitCode::ok;
+    std::string verification;
+    const bool equal = verify(command.output, arrays, verification);
+    if (!quiet || !equal) print(verification);
     return equal ? ExitCode::ok : ExitCode::input_failed;
   } catch (const resnet::Error& error) {
-    // Lists of keys take several lines.
-    const std::string_view message = error.what();
-    std::string text;
-    for (std::size_t begin = 0; begin < message.size();) {
-      const std::size_t end = std::min(message.find('\n', begin), message.size());
-      text += resnet::tools::printable(message.substr(begin, end - begin)) + '\n';
-      begin = end + 1;
-    }
-    std::fputs(("resnet_convert: " + text).c_str(), stderr);
+    std::fputs(("resnet_convert: " + resnet::tools::printable(error.what()) + '\n').c_str(), stderr);
     return resnet::tools::exit_code_of(error.code());
   }
 }

@@ -19,7 +19,7 @@ namespace {
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
-  for (const std::string& name : names) text += "\n  " + name;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
 }
 
@@ -319,17 +319,17 @@ Mapping map_tensors(const Recipe& recipe, const TensorIndex& tensors) {
     for (std::string& name : missing) name += nearest_text(name, surplus);
   }
   std::string problems;
-  const auto list = [&](const std::vector<std::string>& names, const std::string& what) {
-    if (!names.empty())
-      problems += (problems.empty() ? "" : "\n") + std::to_string(names.size()) + what + joined(names);
+  const auto list = [&](const std::vector<std::string>& names, const char* one, const char* several) {
+    if (names.empty()) return;
+    problems += (problems.empty() ? "" : "; ") + std::to_string(names.size()) + (names.size() == 1 ? one : several) +
+                ": " + joined(names);
   };
-  list(missing, " keys are missing:");
-  list(unused, " keys have no place in it:");
-  list(shapes, " keys have another shape:");
+  list(missing, " key is missing", " keys are missing");
+  list(unused, " key has no place in it", " keys have no place in it");
+  list(shapes, " key has another shape", " keys have another shape");
   if (!problems.empty()) {
-    fail(ErrorCode::import_failed,
-         "the tensors do not fit " + recipe.name + " (" + recipe.why + "):\n" + problems + "\n", "key mapping",
-         "choose another --arch, or rename or drop keys with --map");
+    fail(ErrorCode::import_failed, "the tensors do not fit " + recipe.name + " (" + recipe.why + "): " + problems,
+         "key mapping", "choose another --arch, or rename or drop keys with --map");
   }
   return mapping;
 }
