@@ -42,8 +42,10 @@ const std::vector<PresetRow>& presets() {
       {"keras-torch", rgb, RGB, ResizeMode::exact, 224, Filter::nearest, 0, unit, imagenet_mean, imagenet_std},
       // small grey pictures such as handwritten digits
       {"gray-small", gray, RGB, ResizeMode::exact, 32, Filter::bilinear, 0, unit, {0.5}, {0.5}},
-      // the picture as it is, 0 to 1
-      {"raw01", rgb, RGB, ResizeMode::none, 224, Filter::bilinear, 0, unit, {}, {}},
+      // the picture at the network's size, 0 to 1 or 0 to 255: networks that were trained on nothing else, or that
+      // normalise their input themselves
+      {"raw01", rgb, RGB, ResizeMode::exact, 224, Filter::bilinear, 0, unit, {}, {}},
+      {"raw255", rgb, RGB, ResizeMode::exact, 224, Filter::bilinear, 0, 1.0, {}, {}},
   };
   return rows;
 }

@@ -102,7 +102,8 @@ void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Req
                        : "choose with --preset among " + fitting);
 }
 
-/// A preset chosen by name is fitted to the network's input size; an object that a recipe holds is taken as it stands,
+/// A preset chosen by name is fitted to the network's input size, and to its one channel where it treats all channels
+/// alike; an object that a recipe holds is taken as it stands,
 /// but for --input-size.
 Preset choose_preset(const Request& request, const KnownFile* known, const SourceConfig& config, const Recipe& recipe,
                      const Dims& input) {
@@ -127,6 +128,7 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Sourc
     preprocess = Preprocess::preset(recipe.preset);
   }
   if (!preprocess) return {};
+  if (named && input.c == 1 && preprocess->mean.empty()) preprocess->color = ColorMode::gray;
   check_channels(*preprocess, input.c, request, recipe);
   if (named || request.input_size) preprocess = preprocess->with_input_size(input.h, input.w);
   return {preprocess->name, preprocess->to_json()};
@@ -152,12 +154,13 @@ std::vector<std::string> choose_labels(const Request& request, const SourceConfi
                                     : imagenet               ? request.imagenet_labels
                                                              : recipe.labels;
   if (!labels.empty() && static_cast<std::int64_t>(labels.size()) != classes) {
-    fail(ErrorCode::invalid_argument,
+    fail(request.labels ? ErrorCode::invalid_argument : ErrorCode::import_failed,
          std::to_string(labels.size()) + " labels, but the network puts out " + std::to_string(classes) + " values",
          request.labels           ? "--labels"
          : !config.labels.empty() ? "config.json"
                                   : recipe.name,
-         "give one label per line, in index order");
+         request.labels ? "give one label per line, in index order"
+                        : "give the right ones with --labels: one per line, in index order");
   }
   return labels;
 }
@@ -259,12 +262,9 @@ void note_wrong_hash(const Request& request, const KnownFile* known, const std::
 
 Converted convert_source(const SourceFiles& files, const Request& request) {
   const SourceFile& source = files.main;
-  const std::string sha256 = sha256_hex(source);
-  const KnownFile* known = find_known_file(sha256);
   const Importer& importer = find_importer(source);
   Imported named = importer.read(files);
   if (named.graph) check_not_described(request);
-  note_wrong_hash(request, known, sha256, named.notes);
   name_keras_weights(named, request);
   for (SourceTensor& tensor : named.tensors) {
     if (tensor.key.empty()) tensor.key = tensor.name;
@@ -290,11 +290,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   check_unique(named.tensors);
   drop_offset_classes(config.label_offset, recipe, named.tensors, named.notes);
   const TensorIndex index(named.tensors);
-  // torchvision's published files are known with their size, whatever the republisher's configuration trains at.
-  const bool published = known != nullptr || !request.assume_preset.empty();
-  if (config.height > 0 && !published) set_input_size(recipe, config.height, config.width);
   check_net(request, recipe);
-  if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   const Mapping mapping = map_tensors(recipe, index);
   check_parameters(mapping, recipe);
   if (!recipe.note.empty()) named.notes.push_back(recipe.note);
@@ -316,6 +312,14 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
     tensors.push_back({entry.wanted.key, values.back().dtype, values.back().shape, values.back().bytes});
   }
 
+  // Hashing reads the whole file, so what can be refused was refused.
+  const std::string sha256 = sha256_hex(source);
+  const KnownFile* known = find_known_file(sha256);
+  note_wrong_hash(request, known, sha256, named.notes);
+  // torchvision's published files are known with their size, whatever the republisher's configuration trains at.
+  const bool published = known != nullptr || !request.assume_preset.empty();
+  if (config.height > 0 && !published) set_input_size(recipe, config.height, config.width);
+  if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   Dims input;
   const std::int64_t classes = count_classes(recipe, tensors, input);
   const bool imagenet = (published || config.imagenet) && classes == 1000;

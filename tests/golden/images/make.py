@@ -122,7 +122,8 @@ PRESETS = {
     "keras-torch": keras_preset("torch"),
     "gray-small": transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor(),
                                       transforms.Normalize([0.5], [0.5])]),
-    "raw01": transforms.ToTensor(),
+    "raw01": transforms.Compose([transforms.Resize((224, 224)), transforms.ToTensor()]),
+    "raw255": transforms.Compose([transforms.Resize((224, 224)), transforms.PILToTensor(), torch.Tensor.float]),
 }
 
 

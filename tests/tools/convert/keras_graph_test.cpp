@@ -53,6 +53,13 @@ TEST(KerasGraph, LayersThatActAtInferenceAreNotTakenForAugmentation) {
   EXPECT_EQ(recipe(one_layer("RandomFlip", "", "{}"), 2).layers.size(), 1u);
 }
 
+TEST(KerasGraph, NormalizationByOneMeanForAllChannelsIsReadWhereItIsGiven) {
+  const std::string given = one_layer("Normalization", R"(,"axis":null,"mean":127.5,"variance":4.0)", "{}");
+  EXPECT_EQ(recipe(given, 3).layers.size(), 2u);
+  EXPECT_EQ(recipe(given, 3).preset, "raw255");
+  EXPECT_TRUE(mentions(refusal(one_layer("Normalization", R"(,"axis":null,"mean":null)", "{}"), 3), "axis=None"));
+}
+
 TEST(KerasGraph, TheConfigurationSaysWhichKerasWroteIt) {
   const std::string json = one_layer("ReLU", "", "{}");
   EXPECT_EQ(parse_keras_model(json, "").major, 0);

@@ -108,8 +108,7 @@ TEST(Preprocess, DividesBytesBy255AsFloat32Does) {
 
 TEST(Preprocess, BgrPutsBlueIntoChannelZero) {
   const Image image{1, 1, 3, {10, 20, 30}};
-  Preprocess preprocess = Preprocess::preset("raw01");
-  preprocess.scale = 1;
+  Preprocess preprocess = Preprocess::preset("raw255").with_input_size(1, 1);
   preprocess.channel_order = ChannelOrder::bgr;
   preprocess.mean = {1, 2, 3};
   Tensor tensor(1, 1, 3, Layout::nhwc);
@@ -118,15 +117,13 @@ TEST(Preprocess, BgrPutsBlueIntoChannelZero) {
 }
 
 TEST(Preprocess, MakesAColourImageGreyAndAGreyImageColour) {
-  Preprocess gray = Preprocess::preset("raw01");
+  Preprocess gray = Preprocess::preset("raw255").with_input_size(1, 2);
   gray.color = ColorMode::gray;
-  gray.scale = 1;
   Tensor one(1, 2, 1, Layout::nhwc);
   preprocess_image({1, 2, 3, {255, 0, 0, 0, 0, 255}}, gray, one.view);
   EXPECT_EQ(one.values, (std::vector<float>{76, 29}));
 
-  Preprocess color = Preprocess::preset("raw01");
-  color.scale = 1;
+  const Preprocess color = Preprocess::preset("raw255").with_input_size(1, 2);
   Tensor three(1, 2, 3, Layout::nhwc);
   preprocess_image({1, 2, 1, {7, 9}}, color, three.view);
   EXPECT_EQ(three.values, (std::vector<float>{7, 7, 7, 9, 9, 9}));

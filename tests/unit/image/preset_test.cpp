@@ -41,7 +41,7 @@ std::string json_with(const std::string& field, const std::string& value) {
 TEST(Preset, NamesAllWork) {
   const auto names = Preprocess::preset_names();
   for (const std::string wanted :
-       {"torchvision", "torchvision-v2", "gray-small", "keras-caffe", "keras-tf", "keras-torch", "raw01"}) {
+       {"torchvision", "torchvision-v2", "gray-small", "keras-caffe", "keras-tf", "keras-torch", "raw01", "raw255"}) {
     EXPECT_NE(std::find(names.begin(), names.end(), wanted), names.end()) << wanted;
   }
   for (const auto& name : names) EXPECT_EQ(Preprocess::preset(name).name, name);

@@ -28,6 +28,11 @@ const Json* KerasConfig::find(std::string_view key) const {
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
+bool KerasConfig::is_null(std::string_view key) const {
+  const Json* value = json_->find(key);
+  return value != nullptr && value->is_null();
+}
+
 std::string KerasConfig::text(std::string_view key, const char* fallback) const {
   const Json* value = find(key);
   return value == nullptr ? fallback : value->as_string(where(key));

@@ -24,6 +24,7 @@ class KerasConfig {
   [[noreturn]] void refuse(const std::string& message, std::string next = {}) const;
 
   const Json* find(std::string_view key) const;
+  bool is_null(std::string_view key) const;  ///< present, and Python's None
   // @throws Error bad_header when the field has another type.
   std::string text(std::string_view key, const char* fallback) const;
   std::int64_t integer(std::string_view key, std::int64_t fallback) const;

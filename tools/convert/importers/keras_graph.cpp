@@ -351,7 +351,12 @@ class Translator {
     need_last_axis(at_.find("axis"), in);
     if (at_.flag("invert", false)) at_.refuse("is a Normalization with invert");
     rescales_ = true;
-    if (at_.find("mean") != nullptr) {
+    const bool adapted = at_.find("mean") == nullptr;
+    if (at_.is_null("axis") && adapted) {
+      at_.refuse("is a Normalization with axis=None that was adapted: one mean for all channels is not supported",
+                 "build it with mean= and variance=, or with axis=-1 and that mean for each channel, and save again");
+    }
+    if (!adapted) {
       return constant_affine(in, at_.per_channel("mean", 0, in.dims.c), at_.per_channel("variance", 1, in.dims.c));
     }
     return add(key_, "batch_norm", {in}, {{"eps", 0.0}},
@@ -483,25 +488,12 @@ class Translator {
   void choose_preset(const KerasModel& model) {
     Recipe& recipe = graph_.recipe;
     const auto has = [&](std::string_view name) { return has_layer(model, name); };
-    const LayerSpec& input = recipe.layers.front();
     if (!rescales_ && has("conv1_conv") && has("pool1_pad") && has("conv2_block1_1_conv")) {
       recipe.preset = has("conv2_block1_preact_bn") ? "keras-tf" : "keras-caffe";
       return;
     }
-    const std::int64_t channels = std::get<std::int64_t>(input.attrs.at("channels"));
-    if (channels != 1 && channels != 3) return;
-    Json preprocess = Json::object();
-    preprocess.set("name", rescales_ ? "raw255" : "raw01")
-        .set("color", channels == 1 ? "gray" : "rgb")
-        .set("resize", "exact")
-        .set("size", Json::Array{std::get<std::int64_t>(input.attrs.at("height")),
-                                 std::get<std::int64_t>(input.attrs.at("width"))})
-        .set("filter", "bilinear")
-        .set("crop", Json())
-        .set("scale", rescales_ ? 1.0 : 1.0 / 255.0)
-        .set("mean", Json::array())
-        .set("std", Json::array());
-    recipe.preprocess_json = preprocess.dump();
+    const std::int64_t channels = std::get<std::int64_t>(recipe.layers.front().attrs.at("channels"));
+    if (channels == 1 || channels == 3) recipe.preset = rescales_ ? "raw255" : "raw01";
   }
 
   const int keras_major_;

@@ -252,7 +252,9 @@ Imported Network::run() {
     return layers_[layer_index_.at(affine.first)].inputs.front() == layers_.front().name;
   });
   if (normalises) {
-    recipe.note = "the network normalises its input itself: choose a --preset that fits";
+    recipe.note =
+        "the network normalises its input itself: choose --preset raw255 where it takes pixels from 0 to 255, raw01 "
+        "for 0 to 1";
   } else if (values_.at(input_).dims.c == 3) {
     recipe.preset = "torchvision";
   }
