@@ -204,6 +204,14 @@ TEST_F(HubFolder, AFolderWithoutWeightsSaysWhatItLooksFor) {
       << run.err;
 }
 
+TEST_F(HubFolder, LabelsThatAreTooFewAreTheSourcesFault) {
+  const std::string hub = copy("timm/hub");
+  replace(hub + "/config.json", ",\n    \"name 15\"", "");
+  const Result run = convert(hub);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "config.json: 15 labels, but the network puts out 16 values")) << run.err;
+}
+
 TEST_F(HubFolder, DamagedConfigurationsAreExitCode3) {
   const std::string hub = copy("timm/hub");
   const std::string config = read_text(hub + "/config.json");
@@ -215,7 +223,7 @@ TEST_F(HubFolder, DamagedConfigurationsAreExitCode3) {
                            "{\"model_type\": \"resnet\", \"depths\": [1e9], \"hidden_sizes\": [4]}",
                            "{\"model_type\": \"resnet\", \"depths\": [1], \"hidden_sizes\": [99999999999]}"}) {
     write_text(hub + "/config.json", text);
-    EXPECT_NE(convert(hub).code, 0) << text;
+    EXPECT_EQ(convert(hub).code, 3) << text;
   }
 }
 

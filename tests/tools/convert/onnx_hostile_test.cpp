@@ -119,6 +119,12 @@ TEST(OnnxHostile, AChainOfTenThousandNodesIsWalkedWithoutRecursion) {
   EXPECT_EQ(import(model.bytes()).graph->layers.size(), 5001u);
 }
 
+TEST(OnnxHostile, NodesEndAtALimit) {
+  ModelBytes model;
+  for (int i = 0; i <= 20'000; ++i) model.add("Relu", {"x"}, {'v' + std::to_string(i)});
+  expect_refusal(model, "more than 20000 nodes");
+}
+
 TEST(OnnxHostile, NestedGraphsEndAtALimit) {
   std::string nested;
   for (int i = 0; i < 5000; ++i) nested = field(1, field(5, field(1, "g") + field(6, nested) + number(20, 5)));

@@ -119,6 +119,14 @@ TEST_F(ConvertTool, VerifiesTheModelItWrote) {
   EXPECT_TRUE(exists("small.rne"));  // to be looked at with resnet_verify --layers
 
   std::filesystem::remove(output);
+  const Result unfit = convert(with(golden + "x.npy"));
+  EXPECT_EQ(unfit.code, 3);
+  EXPECT_TRUE(mentions(unfit.out, "wrote")) << unfit.out;  // the model is there, and what was read is said
+  EXPECT_TRUE(mentions(unfit.err, "x.npy")) << unfit.err;
+  EXPECT_EQ(std::count(unfit.err.begin(), unfit.err.end(), '\n'), 1) << unfit.err;
+  EXPECT_TRUE(exists("small.rne"));
+
+  std::filesystem::remove(output);
   const Result missing = convert(with(folder / "nothing.npy"));
   EXPECT_EQ(missing.code, 3);
   EXPECT_TRUE(mentions(missing.err, "nothing.npy")) << missing.err;

@@ -39,6 +39,12 @@ TEST(ZipArchive, AnEntryAboveTheLimitIsNotRead) {
   EXPECT_EQ(error_of([&] { zip.read(0, 4); }).code(), ErrorCode::limit_exceeded);
 }
 
+TEST(ZipArchive, TooManyEntriesAreNotEvenListed) {
+  ZipBytes zip;
+  for (int i = 0; i < 20'001; ++i) zip.add(std::to_string(i), "");
+  EXPECT_TRUE(mentions(refusal(zip.bytes()), "has 20001 entries, the limit is 20000"));
+}
+
 TEST(ZipArchive, RefusesAWrongChecksumAndNamesTheEntry) {
   ZipBytes::Options options;
   options.crc_xor = 1;
