@@ -21,7 +21,7 @@ PLANES = 8
 
 
 class Block(nn.Module):
-    """A residual block; `gate` adds squeeze-and-excitation."""
+    """A residual block; `gate` adds squeeze-and-excitation, or efficient channel attention ("eca")."""
 
     def __init__(self, inputs, planes, stride, act, gate):
         super().__init__()
@@ -34,13 +34,18 @@ class Block(nn.Module):
         if stride != 1 or inputs != planes:
             self.down = nn.Sequential(nn.Conv2d(inputs, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
         self.gate = gate
-        if gate:
+        if gate == "eca":
+            self.along = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+        elif gate:
             self.squeeze = nn.Linear(planes, planes // 2)
             self.excite = nn.Linear(planes // 2, planes)
 
     def forward(self, x):
         y = self.bn2(self.conv2(self.act(self.bn1(self.conv1(x)))))
-        if self.gate:
+        if self.gate == "eca":
+            s = self.along(y.mean((2, 3)).view(y.size(0), 1, -1)).view(y.size(0), -1, 1, 1)
+            y = y * torch.sigmoid(s).expand_as(y)
+        elif self.gate:
             b, c = y.size(0), y.size(1)
             s = F.adaptive_avg_pool2d(y, 1).view(b, c)
             s = torch.sigmoid(self.excite(F.relu(self.squeeze(s)))).view(b, c, 1, 1)
@@ -235,4 +240,5 @@ measured, expected = run(str(HERE / "opset23_half.onnx"), X.astype(np.float16)),
 print("halves against floats, relative L2:", np.linalg.norm(measured - expected) / np.linalg.norm(expected))
 dynamo("external", settle(Net("flatten")), 18, external_data=True)
 save_expected("external", X)
+legacy("opset17_eca", settle(Net("mean", nn.ReLU, gate="eca")), 17)
 tensorflow_like("tf2onnx")

@@ -20,7 +20,7 @@ TEST_P(OnnxGolden, OutputsAreThoseOfOnnxRuntime) {
 
 INSTANTIATE_TEST_SUITE_P(Exports, OnnxGolden,
                          testing::Values("opset7", "opset9", "opset11", "opset13", "opset14_preact", "opset16_se",
-                                         "opset18", "opset20_se", "opset23_half", "tf2onnx", "keras"),
+                                         "opset17_eca", "opset18", "opset20_se", "opset23_half", "tf2onnx", "keras"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST(OnnxGoldenExternalData, IsReadWithLeaveOnly) {

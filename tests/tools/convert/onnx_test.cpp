@@ -174,6 +174,30 @@ TEST(Onnx, AClipIsAnActivationOrRefused) {
   EXPECT_EQ(Net(behind_conv("Clip", {}, {attribute("min", 0.0f), attribute("max", 6.0f)})).layers().back().op, "relu6");
 }
 
+/// Efficient channel attention: a Conv1d along the channels of each image's mean.
+ModelBytes attention(const std::string& weight, const std::vector<std::string>& attributes) {
+  ModelBytes model;
+  model.weight(weight).weight(tensor("row", {3}, Ints{0, 1, -1})).weight(tensor("image", {4}, Ints{0, -1, 1, 1}));
+  model.add("GlobalAveragePool", {"x"}, {"mean"}).add("Reshape", {"mean", "row"}, {"flat"});
+  model.add("Conv", {"flat", "w"}, {"conv"}, attributes).add("Reshape", {"conv", "image"}, {"gate"});
+  return std::move(model.add("Mul", {"x", "gate"}, {"y"}));
+}
+
+TEST(Onnx, AConvolutionAlongTheChannels) {
+  const Net net(attention(tensor("w", {1, 1, 3}, Floats{1, 2, 3}), {attribute("pads", Ints{1, 1})}));
+  EXPECT_EQ(net.ops(), "input global_avg_pool channel_conv1d mul");
+  EXPECT_EQ(net.weight("conv", "weight"), (Floats{1, 2, 3}));
+
+  const std::string even = tensor("w", {1, 1, 2}), odd = tensor("w", {1, 1, 3}), two = tensor("w", {2, 1, 3});
+  const auto pads = attribute("pads", Ints{1, 1});
+  for (const ModelBytes& model :
+       {attention(even, {pads}), attention(two, {pads}), attention(odd, {}), attention(tensor("w", {3}), {pads}),
+        attention(odd, {pads, attribute("strides", Ints{2})}), attention(odd, {pads, attribute("dilations", Ints{2})}),
+        attention(odd, {attribute("auto_pad", "SAME_UPPER")})}) {
+    expect_refusal(model, "one filter of odd size");
+  }
+}
+
 TEST(Onnx, AProductWithItsOwnSigmoidIsSilu) {
   ModelBytes model = conv();
   model.add("Sigmoid", {"c"}, {"s"}).add("Mul", {"c", "s"}, {"y"});

@@ -132,10 +132,11 @@ void convert_reshape(Network& net) {
     Value y = x;
     y.axes = {Axis::n, Axis::c, Axis::hw};
     net.alias(0, std::move(y));
-  } else if (!positions && sizes[0] == x.dims.c && x.dims.c == element_count(sizes, "Reshape")) {
-    Value y = x;
-    y.axes = {Axis::n, Axis::c};
-    y.axes.resize(sizes.size() + 1, Axis::one);
+  } else if (const auto c = std::find(sizes.begin(), sizes.end(), x.dims.c); !positions && c != sizes.end()) {
+    Value y = x;  // the sizes multiply to c, so the others are 1
+    y.axes.assign(sizes.size() + 1, Axis::one);
+    y.axes.front() = Axis::n;
+    y.axes[static_cast<std::size_t>(c - sizes.begin()) + 1] = Axis::c;
     net.alias(0, std::move(y));
   } else {
     net.reject("reshapes an image to " + list_text(sizes) + ", which is no flattening");

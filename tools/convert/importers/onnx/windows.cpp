@@ -39,9 +39,32 @@ void convert_pool(Network& net, const char* op, AttrMap attrs) {
   net.set(net.add(op, {&x}, std::move(attrs)));
 }
 
+/// Conv1d along the channels of one position, as in efficient channel attention: axes N, 1, C.
+bool is_along_channels(const Value& x) {
+  return x.axes.size() == 3 && x.axes[0] == Axis::n && axis_size(x, 1) == 1 && x.axes[2] == Axis::c;
+}
+
+void convert_channel_conv(Network& net) {
+  const Value& x = net.activation(0);
+  SourceTensor weight = net.constant(1).view;
+  const std::int64_t size = weight.shape.size() == 3 ? weight.shape[2] : 0;
+  const std::int64_t half = size / 2;
+  const std::string policy = net.text("auto_pad", "NOTSET");
+  if (size % 2 == 0 || weight.shape[0] != 1 || weight.shape[1] != 1 || net.given(2) || policy != "NOTSET" ||
+      net.integers("pads", {0, 0}) != Ints{half, half} || net.integers("strides", {1}) != Ints{1} ||
+      net.integers("dilations", {1}) != Ints{1} || net.integer("group", 1) != 1) {
+    net.reject("convolves along the channels with weights " + to_string(weight.shape) +
+               "; one filter of odd size without bias, padded to keep the size, is read");
+  }
+  weight.shape = {size};
+  weight.strides = {weight.strides[2]};
+  net.set(net.add("channel_conv1d", {&x}, {}, {{"weight", weight}}));
+}
+
 }  // namespace
 
 void convert_conv(Network& net) {
+  if (is_along_channels(net.activation(0))) return convert_channel_conv(net);
   const Value& x = net.image(0);
   const Tensor& weight = net.constant(1);
   const TensorShape& shape = weight.view.shape;
