@@ -296,10 +296,16 @@ TEST(TorchObjects, OpensWrappersAndSaysSo) {
 TEST(TorchObjects, SaysWhichOfTwoWrappersItTook) {
   const std::string inner =
       pickle::dict(pickle::text("w") + torch_tensor(torch_storage("FloatStorage", "0", 2), 0, {2}, {1}));
-  const Read read(whole(pickle::dict(pickle::text("model_ema") + inner + pickle::text("model") + inner)));
+  const Read read(whole(pickle::dict(pickle::text("model") + inner + pickle::text("model_ema") + inner)));
   std::vector<std::string> notes;
   read.objects.state_dict(read.values, read.root, notes);
-  EXPECT_EQ(notes.at(0), "took the weights under \"model\" (not \"model_ema\")");
+  EXPECT_EQ(notes.at(0), "took the weights under \"model_ema\" (not \"model\")");
+
+  const std::string settings = pickle::dict(pickle::text("decay") + "K\x09");  // averaging's, not its weights
+  const Read other(whole(pickle::dict(pickle::text("ema") + settings + pickle::text("model") + inner)));
+  notes.clear();
+  other.objects.state_dict(other.values, other.root, notes);
+  EXPECT_EQ(notes.at(0), "opened the checkpoint's entry \"model\"");
 }
 
 TEST(TorchObjects, SaysWhatAFileHoldsThatIsNoStateDict) {

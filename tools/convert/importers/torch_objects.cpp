@@ -113,8 +113,9 @@ std::string quoted(std::string_view text) {
 
 bool is(const PickleValues& values, PickleId id, PickleKind kind) { return values[id].kind == kind; }
 
-constexpr std::array<std::string_view, 7> wrappers = {"state_dict",     "model_state_dict", "model", "net",
-                                                      "state_dict_ema", "model_ema",        "ema"};
+/// Averaged weights first: they are what training evaluated and what timm loads.
+constexpr std::array<std::string_view, 7> wrappers = {"state_dict_ema",   "model_ema", "ema", "state_dict",
+                                                      "model_state_dict", "model",     "net"};
 
 std::string_view kind_name(PickleKind kind) {
   switch (kind) {
@@ -292,25 +293,25 @@ std::vector<SourceTensor> TorchObjects::state_dict(const PickleValues& values, P
   PickleId dict = root;
   std::string path;
   for (int level = 0; !holds_tensors(dict) || is_checkpoint(dict); ++level) {
-    const PickleId* inner = nullptr;
-    std::string others;
-    for (const std::string_view name : wrappers) {
-      if (level >= 3 || !is(values, dict, PickleKind::dict)) break;
-      const PickleId* entry = values.find(dict, name);
-      if (entry == nullptr || !is(values, *entry, PickleKind::dict)) continue;
-      if (inner == nullptr) {
-        inner = entry;
-        path += (path.empty() ? "" : ".") + std::string(name);
-      } else {
-        others += (others.empty() ? " (not " : ", ") + quoted(name);
+    // Entries that hold tensors go before those that wrap once more.
+    std::vector<std::pair<std::string_view, PickleId>> found;
+    for (const bool wraps : {false, true}) {
+      if (level >= 3 || !found.empty() || !is(values, dict, PickleKind::dict)) break;
+      for (const std::string_view name : wrappers) {
+        const PickleId* entry = values.find(dict, name);
+        if (entry != nullptr && (wraps ? is(values, *entry, PickleKind::dict) : holds_tensors(*entry)))
+          found.emplace_back(name, *entry);
       }
     }
-    if (inner == nullptr) {
+    if (found.empty()) {
       reject("holds " + std::string(kind_name(values[dict].kind)) + (path.empty() ? "" : " under " + quoted(path)) +
              ", not a state dict");
     }
-    if (!others.empty()) notes.push_back("took the weights under " + quoted(path) + others + ")");
-    dict = *inner;
+    path += (path.empty() ? "" : ".") + std::string(found.front().first);
+    dict = found.front().second;
+    std::string others;
+    for (std::size_t i = 1; i < found.size(); ++i) others += (i == 1 ? "" : ", ") + quoted(found[i].first);
+    if (!others.empty()) notes.push_back("took the weights under " + quoted(path) + " (not " + others + ")");
   }
   if (!path.empty()) notes.push_back("opened the checkpoint's entry " + quoted(path));
 
