@@ -1,10 +1,13 @@
 #include "fuzz/import_fuzz.hpp"
 
+#include <string>
 #include <utility>
 
 #include "convert/child.hpp"
 #include "convert/importers/importer.hpp"
 #include "convert/importers/keras_graph.hpp"
+#include "convert/importers/pickle.hpp"
+#include "convert/importers/torch_objects.hpp"
 #include "convert/materialise.hpp"
 #include "resnet_engine/error.hpp"
 
@@ -36,6 +39,16 @@ bool read_as(const Importer& importer, std::vector<std::byte> bytes) {
   }
 }
 
+bool read_file(std::vector<std::byte> bytes) {
+  try {
+    const SourceFile file = SourceFile::from_bytes(std::move(bytes), "fuzz");
+    read_all(find_importer(file), file);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 bool read_limited(const Importer& importer, std::vector<std::byte> bytes) {
   const SourceFile file = SourceFile::from_bytes(std::move(bytes), "fuzz");
   try {
@@ -54,6 +67,19 @@ bool read_limited(const Importer& importer, std::vector<std::byte> bytes) {
 bool read_keras_json(std::string_view json) {
   try {
     keras_graph(parse_keras_model(json, "fuzz"), 3, "fuzz");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool read_pickle_bytes(const std::vector<std::byte>& bytes) {
+  try {
+    const PickleLimits limits;
+    PickleValues values(limits);
+    TorchObjects objects("fuzz");
+    std::vector<std::string> notes;
+    objects.state_dict(values, read_pickle(bytes, values, objects, limits, "fuzz"), notes);
     return true;
   } catch (const Error&) {
     return false;

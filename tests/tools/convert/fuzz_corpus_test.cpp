@@ -9,7 +9,6 @@
 
 #include "convert/importers/importer.hpp"
 #include "fuzz/import_fuzz.hpp"
-#include "fuzz/pickle_fuzz.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"
 
@@ -43,12 +42,7 @@ TEST(FuzzCorpus, Tar) {
 }
 
 TEST(FuzzCorpus, Pickle) {
-  // The first byte chooses, as in the fuzzer: a whole file, or a pickle alone.
-  replay("fuzz/corpus/pickle", [](const std::string& text) {
-    const auto bytes = to_bytes(std::string_view(text).substr(std::min<std::size_t>(text.size(), 1)));
-    const bool whole = !text.empty() && text[0] % 2 == 0;
-    return whole ? fuzz::read_as(torch_zip_importer, bytes) : fuzz::read_pickle_bytes(bytes);
-  });
+  replay("fuzz/corpus/pickle", [](const std::string& text) { return fuzz::read_pickle_bytes(to_bytes(text)); });
 }
 
 TEST(FuzzCorpus, Safetensors) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "fuzz/pickle_fuzz.hpp"
+#include "fuzz/import_fuzz.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/convert/byte_files.hpp"
 #include "tools/convert/mutate.hpp"
