@@ -174,6 +174,33 @@ TEST(Onnx, AClipIsAnActivationOrRefused) {
   EXPECT_EQ(Net(behind_conv("Clip", {}, {attribute("min", 0.0f), attribute("max", 6.0f)})).layers().back().op, "relu6");
 }
 
+TEST(Onnx, WhatTheStandardDoesNotDefineIsRefusedNotDropped) {
+  for (const std::string name : {"rtrides", "Strides", "stride", ""}) {  // one bit of "strides", and others
+    ModelBytes model;
+    model.weight(tensor("w", {4, 3, 3, 3})).add("Conv", {"x", "w"}, {"y"}, {attribute(name, Ints{2, 2})});
+    expect_refusal(model, "has the attribute \"" + name + "\", which ONNX does not define for it");
+  }
+  ModelBytes model;
+  expect_refusal(model.add("Relu", {"x"}, {"y"}, {attribute("alpha", 0.1f)}), "has the attribute \"alpha\"");
+  model = conv();
+  expect_refusal(model.add("Relu", {"c", "x"}, {"y"}), "has 2 inputs, 1 at most");
+  model = conv();
+  EXPECT_EQ(Net(model.add("Clip", {"c", "", ""}, {"y"}, {attribute("min", 0.0f)})).ops(), "input conv2d relu");
+  const auto kernel = attribute("kernel_shape", Ints{2, 2});
+  model = {};
+  expect_refusal(model.add("MaxPool", {"x"}, {"y"}, {kernel, attribute("ceil_mode", std::int64_t{2})}),
+                 "ceil_mode is 2, 0 or 1 is expected");
+  for (const char* policy : {"SAME_UPPER", "VALID"}) {
+    model = {};
+    expect_refusal(model.add("MaxPool", {"x"}, {"y"},
+                             {kernel, attribute("auto_pad", policy), attribute("pads", Ints{0, 0, 1, 1})}),
+                   "has pads [0, 0, 1, 1] and auto_pad");
+    model = {};
+    EXPECT_NO_THROW(Net(model.add("MaxPool", {"x"}, {"y"},
+                                  {kernel, attribute("auto_pad", policy), attribute("pads", Ints{0, 0, 0, 0})})));
+  }
+}
+
 /// Efficient channel attention: a Conv1d along the channels of each image's mean.
 ModelBytes attention(const std::string& weight, const std::vector<std::string>& attributes) {
   ModelBytes model;

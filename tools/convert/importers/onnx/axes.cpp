@@ -64,7 +64,7 @@ Ints target_sizes(const Network& net, const Value& x) {
     for (const Symbol& symbol : shape.values) shown.push_back(symbol.batch ? -1 : symbol.value);
     net.reject("reshapes to " + list_text(shown) + ": " + why);
   };
-  const bool zero_copies = net.integer("allowzero", 0) == 0;
+  const bool zero_copies = !net.flag("allowzero", false);
   std::int64_t total = 1;
   for (std::size_t i = 0; i < x.axes.size(); ++i) total = checked_mul(total, axis_size(x, i), "Reshape");
   if (shape.values.empty() || shape.values.size() > 8) refuse("1 to 8 sizes are expected");
@@ -197,7 +197,7 @@ void convert_unsqueeze(Network& net) {
 
 void convert_reduce_mean(Network& net) {
   Value x = net.open_activation(0);
-  const bool keep = net.integer("keepdims", 1) != 0;
+  const bool keep = net.flag("keepdims", true);
   const auto axes = axes_of(net);
   if (!axes || axes->empty()) net.reject("takes the mean over all axes");
   const auto over = normalised(net, *axes, x.axes.size());

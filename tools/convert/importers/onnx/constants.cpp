@@ -62,7 +62,7 @@ TensorShape reshaped(const Network& net, const TensorShape& from, const Ints& to
   int open = -1;
   for (std::size_t i = 0; i < to.size(); ++i) {
     std::int64_t size = to[i];
-    if (size == 0 && i < from.size() && net.integer("allowzero", 0) == 0) size = from[i];
+    if (size == 0 && i < from.size() && !net.flag("allowzero", false)) size = from[i];
     if (size == -1 && open < 0) {
       open = static_cast<int>(i);
     } else if (size < 0) {

@@ -32,9 +32,9 @@ SourceTensor matrix(const Network& net, bool out_first) {
 
 void convert_gemm(Network& net) {
   const Value& x = rows(net);
-  if (net.integer("transA", 0) != 0) net.reject("transposes its input (transA)");
+  if (net.flag("transA", false)) net.reject("transposes its input (transA)");
   const double alpha = net.number("alpha", 1), beta = net.number("beta", 1);
-  const SourceTensor weight = matrix(net, net.integer("transB", 0) != 0);
+  const SourceTensor weight = matrix(net, net.flag("transB", false));
   const std::int64_t classes = weight.shape[0];
   std::vector<Weight> weights = {{"weight", weight}};
   std::vector<double> shift;

@@ -90,12 +90,12 @@ void convert_batch_norm(Network& net) {
   if (x.axes.size() < 2 || x.axes[1] != Axis::c) net.reject("normalises another axis than the channels");
   std::size_t outputs = 0;
   for (const std::string& output : net.node().outputs) outputs += output.empty() ? 0u : 1u;
-  if (net.integer("training_mode", 0) != 0 || (net.opset() < 14 && outputs > 1)) {
+  if (net.flag("training_mode", false) || (net.opset() < 14 && outputs > 1)) {
     net.reject("normalises by the batch, as in training",
                "export the model in evaluation mode: model.eval(), and "
                "training=TrainingMode.EVAL or PRESERVE");
   }
-  if (net.integer("spatial", 1) == 0) net.reject("normalises every position by itself (spatial = 0)");
+  if (!net.flag("spatial", true)) net.reject("normalises every position by itself (spatial = 0)");
   AttrMap attrs;
   attrs["eps"] = net.number("epsilon", 1e-5);
   net.set(net.add("batch_norm", {&x}, std::move(attrs),

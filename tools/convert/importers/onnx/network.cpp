@@ -30,6 +30,13 @@ std::int64_t Network::integer(std::string_view name, std::int64_t fallback) cons
   return node_->attributes.find(name)->second.integer;
 }
 
+bool Network::flag(std::string_view name, bool fallback) const {
+  const std::int64_t value = integer(name, fallback ? 1 : 0);
+  if (value != 0 && value != 1)
+    reject("attribute " + std::string(name) + " is " + std::to_string(value) + ", 0 or 1 is expected");
+  return value == 1;
+}
+
 double Network::number(std::string_view name, double fallback) const {
   if (!has(name)) return fallback;
   if (kind_of(*node_, name) != AttributeKind::number) reject("attribute " + std::string(name) + " is no number");
@@ -54,7 +61,8 @@ std::vector<std::int64_t> Network::pair(std::string_view name, std::int64_t fall
   auto values = integers(name, {fallback, fallback});
   const auto bad = [&](std::int64_t v) { return v < minimum || v > ops::max_extent; };
   if (values.size() != 2 || std::any_of(values.begin(), values.end(), bad)) {
-    reject("attribute " + std::string(name) + " is " + list_text(values) + ", two-dimensional networks have [h, w]");
+    reject("attribute " + std::string(name) + " is " + list_text(values) + ", expected [h, w], each " +
+           std::to_string(minimum) + " to " + std::to_string(ops::max_extent));
   }
   return values;
 }

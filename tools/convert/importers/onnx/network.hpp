@@ -72,6 +72,8 @@ struct Affine {
   std::vector<double> scale, shift;
 };
 
+struct Operator;
+
 /// Collects the engine's layers while the nodes of an ONNX graph are walked in order. Errors name the current node.
 class Network {
  public:
@@ -89,6 +91,8 @@ class Network {
   // Attributes of the current node. @throws Error import_failed for another type
   bool has(std::string_view name) const { return node_->attributes.contains(name); }
   std::int64_t integer(std::string_view name, std::int64_t fallback) const;
+  /// 0 or 1.
+  bool flag(std::string_view name, bool fallback) const;
   double number(std::string_view name, double fallback) const;
   std::string text(std::string_view name, std::string_view fallback) const;
   std::vector<std::int64_t> integers(std::string_view name, std::vector<std::int64_t> fallback) const;
@@ -148,6 +152,7 @@ class Network {
   void count_uses(const std::vector<std::size_t>& order);
   void add_input(const std::vector<std::size_t>& order);
   bool input_is_nhwc(const std::vector<std::size_t>& order) const;
+  void check_definition(const Operator& definition) const;
   void step();
   void add_weight(LayerSpec& layer, const char* role, const SourceTensor& view);
   void finish_affine(LayerSpec& layer, const Affine& affine);

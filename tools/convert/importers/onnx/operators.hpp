@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 #include "convert/importers/onnx/network.hpp"
@@ -10,8 +11,18 @@ namespace resnet::convert::onnx {
 /// Converts the current node of a network.
 using Handler = void (*)(Network&);
 
-/// The handler of an operator, or null.
-Handler find_operator(std::string_view op);
+struct Operator {
+  std::string_view op;
+  Handler handler;
+  std::size_t inputs;  ///< at most, in any version
+  std::string_view
+      attributes;  ///< that any version from 7 on defines, also those that change nothing here; separated by spaces
+
+  bool defines(std::string_view attribute) const;
+};
+
+/// An operator, or null.
+const Operator* find_operator(std::string_view op);
 
 // windows.cpp
 void convert_conv(Network& net);

@@ -10,6 +10,7 @@
 namespace resnet::convert::onnx {
 namespace {
 
+constexpr const char* damaged_graph = "the file is damaged: export it again";
 constexpr std::int64_t default_size = 224;  // of an input whose height and width the file leaves open
 
 }  // namespace
@@ -17,7 +18,7 @@ constexpr std::int64_t default_size = 224;  // of an input whose height and widt
 void Network::index_values() {
   for (const Tensor& tensor : model_.initializers) {
     if (!initializers_.emplace(tensor.view.name, &tensor).second) {
-      reject("two weights have the name \"" + tensor.view.name + '"', "the file is damaged: export it again");
+      reject("two weights have the name \"" + tensor.view.name + '"', damaged_graph);
     }
   }
   std::vector<std::string> inputs;
@@ -47,7 +48,7 @@ void Network::index_values() {
       if (name.empty()) continue;
       node_ = &model_.nodes[i];
       if (name == input_ || initializers_.contains(name) || !producers_.emplace(name, Producer{i, j}).second) {
-        reject("makes \"" + name + "\", which exists already", "the file is damaged: export it again");
+        reject("makes \"" + name + "\", which exists already", damaged_graph);
       }
     }
   }
@@ -66,13 +67,12 @@ std::vector<std::size_t> Network::reachable_nodes() {
     if (name.empty() || name == input_ || initializers_.contains(name)) return;
     const auto producer = producers_.find(name);
     if (producer == producers_.end()) {
-      reject("reads \"" + name + "\", which is no input, no weight and no node's output",
-             "the file is damaged: export it again");
+      reject("reads \"" + name + "\", which is no input, no weight and no node's output", damaged_graph);
     }
     const std::size_t i = producer->second.node;
     if (state[i] == State::open) {
       node_ = &model_.nodes[i];
-      reject("needs its own output: the graph has a cycle", "the file is damaged: export it again");
+      reject("needs its own output: the graph has a cycle", damaged_graph);
     }
     if (state[i] == State::done) return;
     state[i] = State::open;
@@ -189,7 +189,23 @@ void Network::add_input(const std::vector<std::size_t>& order) {
   values_[input_] = std::move(value);
 }
 
+/// What the standard does not define would be lost without a word: a damaged name, or a dialect of some exporter.
+void Network::check_definition(const Operator& definition) const {
+  for (const auto& [name, attribute] : node_->attributes) {
+    if (!definition.defines(name))
+      reject("has the attribute \"" + name + "\", which ONNX does not define for it", damaged_graph);
+  }
+  std::size_t inputs = node_->inputs.size();
+  while (inputs > 0 && node_->inputs[inputs - 1].empty()) --inputs;
+  if (inputs > definition.inputs) {
+    reject("has " + std::to_string(inputs) + " inputs, " + std::to_string(definition.inputs) + " at most are defined",
+           damaged_graph);
+  }
+}
+
 void Network::step() {
+  const Operator& definition = *find_operator(node_->op);
+  check_definition(definition);
   bool constant = !node_->inputs.empty();
   for (std::size_t i = 0; i < node_->inputs.size(); ++i) constant = constant && !is_activation(i);
   if (node_->outputs.empty()) reject("has no output");
@@ -199,7 +215,7 @@ void Network::step() {
   if (constant) {
     fold(*this);
   } else {
-    find_operator(node_->op)(*this);
+    definition.handler(*this);
   }
 }
 

@@ -14,16 +14,18 @@ void set_window(Network& net, AttrMap& attrs) {
   const Ints stride = net.pair("strides", 1, 1);
   if (stride != Ints{1, 1}) attrs["stride"] = stride;
   const std::string policy = net.text("auto_pad", "NOTSET");
-  if (policy == "SAME_UPPER" || policy == "SAME_LOWER") {
-    attrs["padding"] = std::string(policy == "SAME_UPPER" ? "same" : "same_lower");
-    return;
-  }
-  if (policy != "NOTSET" && policy != "VALID" && !policy.empty()) net.reject("auto_pad is \"" + policy + '"');
   const Ints pads = net.integers("pads", {0, 0, 0, 0});
   if (pads.size() != 4 || std::any_of(pads.begin(), pads.end(), [](auto p) { return p < 0 || p > ops::max_extent; })) {
     net.reject("pads are " + list_text(pads) + ", expected [top, left, bottom, right], none negative");
   }
-  if (policy == "VALID" || pads == Ints{0, 0, 0, 0}) return;
+  const bool none = pads == Ints{0, 0, 0, 0};
+  if (policy == "SAME_UPPER" || policy == "SAME_LOWER") {
+    attrs["padding"] = std::string(policy == "SAME_UPPER" ? "same" : "same_lower");
+  } else if (policy != "NOTSET" && policy != "VALID" && !policy.empty()) {
+    net.reject("auto_pad is \"" + policy + '"');
+  }
+  if (none) return;
+  if (policy != "NOTSET" && !policy.empty()) net.reject("has pads " + list_text(pads) + " and auto_pad " + policy);
   attrs["padding"] = std::string("explicit");
   attrs["pads"] = pads;
 }
@@ -35,7 +37,7 @@ void convert_pool(Network& net, const char* op, AttrMap attrs) {
   attrs["stride"] = Ints{1, 1};  // required there
   set_window(net, attrs);
   if (net.pair("dilations", 1, 1) != Ints{1, 1}) net.reject("has dilations, pools without are read");
-  if (net.integer("ceil_mode", 0) != 0) attrs["ceil_mode"] = true;
+  if (net.flag("ceil_mode", false)) attrs["ceil_mode"] = true;
   net.set(net.add(op, {&x}, std::move(attrs)));
 }
 
@@ -92,7 +94,7 @@ void convert_max_pool(Network& net) { convert_pool(net, "max_pool", {}); }
 
 void convert_average_pool(Network& net) {
   AttrMap attrs;
-  if (net.integer("count_include_pad", 0) != 0) attrs["count_include_pad"] = true;
+  if (net.flag("count_include_pad", false)) attrs["count_include_pad"] = true;
   convert_pool(net, "avg_pool", std::move(attrs));
 }
 
