@@ -22,6 +22,16 @@ std::string refusal(const std::string& bytes) {
 }
 bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+/// Little-endian numbers in a file.
+void put(std::string& bytes, std::size_t at, std::uint64_t value, std::size_t width) {
+  for (std::size_t i = 0; i < width; ++i) bytes.at(at + i) = static_cast<char>(value >> (8 * i) & 0xFF);
+}
+std::uint64_t get(const std::string& bytes, std::size_t at, std::size_t width) {
+  std::uint64_t value = 0;
+  for (std::size_t i = width; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes.at(at + i));
+  return value;
+}
+
 TEST(ZipArchive, ReadsStoredEntriesByName) {
   const SourceFile file =
       SourceFile::from_bytes(to_bytes(ZipBytes().add("a/x", "hello").add("a/y", "").bytes()), "test.pth");
@@ -83,6 +93,43 @@ TEST(ZipArchive, RefusesEntriesThatShareTheirBytes) {
   zip.add("a0", std::string(1000, 'x'));
   for (int i = 1; i < 100; ++i) zip.alias("a" + std::to_string(i), 0);
   refusal(zip.bytes());
+}
+
+TEST(ZipArchive, NamesEntriesThatOverlap) {
+  refusal(ZipBytes().add("a", "hello").alias("b", 0).bytes());
+  // An entry that lies within the bytes of another one.
+  const std::string inner = ZipBytes().add("b", "hello").bytes().substr(0, 30 + 1 + 5);
+  std::string bytes = ZipBytes().add("a", inner).add("b", "hello").bytes();
+  put(bytes, bytes.rfind("PK\1\2") + 42, 31, 4);
+  EXPECT_TRUE(mentions(refusal(bytes), "overlap: \"a\" and \"b\"")) << refusal(bytes);
+}
+
+/// The same archive with a Zip64 end record.
+std::string with_zip64(std::string bytes, std::uint64_t entries) {
+  const std::size_t end = bytes.size() - 22;
+  std::string record = "PK\6\6", locator = "PK\6\7";
+  record.resize(56);
+  locator.resize(20);
+  put(record, 4, 44, 8);
+  put(record, 12, 45 << 16 | 45, 4);
+  put(record, 24, entries, 8);
+  put(record, 32, entries, 8);
+  put(record, 40, get(bytes, end + 12, 4), 8);
+  put(record, 48, get(bytes, end + 16, 4), 8);
+  put(locator, 8, end, 8);
+  put(locator, 16, 1, 4);
+  put(bytes, end + 8, 0xFFFFFFFF, 4);
+  put(bytes, end + 12, UINT64_MAX, 8);
+  return bytes.insert(end, record + locator);
+}
+
+TEST(ZipArchive, ReadsZip64) {
+  const std::string bytes = ZipBytes().add("a", "hello").add("b", "").bytes();
+  const SourceFile file = SourceFile::from_bytes(to_bytes(with_zip64(bytes, 2)), "test.pth");
+  EXPECT_EQ(ZipArchive(file).read(0), to_bytes("hello"));
+  EXPECT_TRUE(mentions(refusal(with_zip64(bytes, 250'000)), "has 250000 entries, the limit is 20000"));
+  refusal(with_zip64(bytes, 1));
+  refusal(with_zip64(bytes, 3));
 }
 
 TEST(ZipArchive, RefusesNamesThatLeaveTheArchive) {

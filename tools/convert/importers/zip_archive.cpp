@@ -3,19 +3,18 @@
 #include <zip.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <unordered_map>
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
 #include "convert/importers/importer.hpp"
+#include "convert/importers/zip_directory.hpp"
 
 namespace resnet::convert {
 namespace {
 
 constexpr std::uint64_t max_entries = 20'000;  // a ResNet-1001's checkpoint with its optimizer's state has 15,000
-constexpr std::uint64_t end_record_bytes = 22;
 
 /// libzip reads the file through this: pread on demand, so that no copy of the whole file exists.
 struct FileSource {
@@ -90,24 +89,6 @@ bool leaves_archive(std::string_view name) {
   return false;
 }
 
-std::uint64_t little_endian(std::span<const std::byte> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  return value;
-}
-
-/// The end record stands at the very end and the first entry at the very beginning: nothing is hidden around the
-/// archive, and no two readers can disagree about which directory counts.
-std::uint64_t claimed_entries(const SourceFile& file) {
-  if (file.size() < end_record_bytes) reject(file, "is too short for a zip file");
-  std::array<std::byte, end_record_bytes> end;
-  file.read(file.size() - end_record_bytes, end);
-  if (!starts_with(end, std::string_view("PK\5\6", 4)) || little_endian(std::span(end).subspan(20, 2)) != 0) {
-    reject(file, "does not end with a zip directory (truncated, or bytes were appended)");
-  }
-  return little_endian(std::span(end).subspan(10, 2));
-}
-
 void check_count(const SourceFile& file, std::uint64_t count) {
   if (count <= max_entries) return;
   reject(file, "has " + std::to_string(count) + " entries, the limit is " + std::to_string(max_entries),
@@ -143,8 +124,8 @@ struct ZipArchive::Handle {
 
 ZipArchive::ZipArchive(const SourceFile& file, Compression compression)
     : file_(file), handle_(std::make_unique<Handle>(file)) {
-  const std::uint64_t claimed = claimed_entries(file);
-  if (claimed != 0xFFFF) check_count(file, claimed);  // before libzip reads them all
+  const ZipDirectory directory = find_zip_directory(file);
+  check_count(file, directory.entries);  // before libzip reads them all
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* source = zip_source_function_create(&FileSource::call, &handle_->source, &error);
@@ -163,15 +144,13 @@ ZipArchive::ZipArchive(const SourceFile& file, Compression compression)
   if (comment_bytes != 0) reject(file, "has a zip comment, which torch.save never writes");
 
   const zip_int64_t count = zip_get_num_entries(handle_->zip, 0);
-  check_count(file, static_cast<std::uint64_t>(count));
-  if (claimed != 0xFFFF && claimed != static_cast<std::uint64_t>(count)) {
+  if (count < 0 || static_cast<std::uint64_t>(count) != directory.entries) {
     reject(file, "has two directories that disagree");
   }
 
   refuse_torch_script(handle_->zip, file);
 
   entries_.reserve(static_cast<std::size_t>(count));  // names must not move: the index points to them
-  std::uint64_t sum = 0;
   for (zip_int64_t i = 0; i < count; ++i) {
     zip_stat_t stat;
     zip_stat_init(&stat);
@@ -187,13 +166,12 @@ ZipArchive::ZipArchive(const SourceFile& file, Compression compression)
              "unpack it and load it in Python, then torch.save(state_dict, \"model.pth\")");
     }
     if (stat.encryption_method != ZIP_EM_NONE) reject(file, "entry \"" + name + "\" is encrypted", "decrypt it first");
-    sum = checked_add<std::uint64_t>(sum, stat.comp_size, file.name());
     entries_.push_back({name, stat.size});
     if (!handle_->index.emplace(entries_.back().name, entries_.size() - 1).second) {
       reject(file, "two entries are named \"" + name + '"');
     }
   }
-  if (sum > file.size()) reject(file, "the entries overlap: they claim " + std::to_string(sum) + " bytes");
+  check_zip_layout(file, directory);
 }
 
 ZipArchive::~ZipArchive() = default;

@@ -11,10 +11,9 @@
 
 namespace resnet::convert {
 
-/// A zip file read through libzip. Strict: refuses
-/// encrypted entries, compressed ones unless allowed (PyTorch never compresses), duplicate names, names that leave the
-/// archive, comments, anything before the first or after the last record, and entries that overlap (more bytes in sum
-/// than the file has). Not thread-safe.
+/// A zip file read through libzip. Strict: refuses encrypted entries, compressed ones unless allowed (PyTorch never
+/// compresses), duplicate names, names that leave the archive, comments, anything before the first or after the last
+/// record, and entries that overlap. Not thread-safe.
 class ZipArchive {
  public:
   /// `file` must outlive the archive. @throws Error import_failed that names the entry
