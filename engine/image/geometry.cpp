@@ -17,9 +17,10 @@ std::int64_t half_rounded_to_even(std::int64_t value) {
 
 }  // namespace
 
-CropAxis center_crop_axis(std::int64_t picture, std::int64_t crop) {
+CropAxis center_crop_axis(std::int64_t picture, std::int64_t crop, CropRounding rounding) {
   if (crop > picture) return {0, picture, (crop - picture) / 2};
-  return {half_rounded_to_even(picture - crop), crop, 0};
+  const std::int64_t margin = picture - crop;
+  return {rounding == CropRounding::even ? half_rounded_to_even(margin) : margin / 2, crop, 0};
 }
 
 Geometry plan_geometry(std::int64_t height, std::int64_t width, const Preprocess& preprocess) {
@@ -37,8 +38,8 @@ Geometry plan_geometry(std::int64_t height, std::int64_t width, const Preprocess
   geometry.out_height = preprocess.crop ? preprocess.crop_h : geometry.resized_height;
   geometry.out_width = preprocess.crop ? preprocess.crop_w : geometry.resized_width;
   check_image_size(geometry.out_height, geometry.out_width, "preprocessed picture");
-  geometry.rows = center_crop_axis(geometry.resized_height, geometry.out_height);
-  geometry.columns = center_crop_axis(geometry.resized_width, geometry.out_width);
+  geometry.rows = center_crop_axis(geometry.resized_height, geometry.out_height, preprocess.crop_rounding);
+  geometry.columns = center_crop_axis(geometry.resized_width, geometry.out_width, preprocess.crop_rounding);
   return geometry;
 }
 

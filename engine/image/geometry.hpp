@@ -12,9 +12,8 @@ struct CropAxis {
   std::int64_t begin = 0, length = 0, offset = 0;
 };
 
-/// torchvision's center_crop: the margin is halved and rounded half to even; a picture that is smaller is padded, with
-/// the odd pixel behind it.
-CropAxis center_crop_axis(std::int64_t picture, std::int64_t crop);
+/// The margin is halved and rounded; a picture that is smaller is padded, with the odd pixel behind it.
+CropAxis center_crop_axis(std::int64_t picture, std::int64_t crop, CropRounding rounding);
 
 /// Where everything goes for a picture of a given size.
 struct Geometry {

@@ -25,8 +25,10 @@ constexpr Name<Filter> filter_names[] = {{Filter::nearest, "nearest"},
                                          {Filter::bicubic, "bicubic"},
                                          {Filter::lanczos, "lanczos"}};
 
-constexpr std::string_view known_fields[] = {"name",   "color", "channel_order", "resize", "size",
-                                             "filter", "crop",  "scale",         "mean",   "std"};
+constexpr Name<CropRounding> rounding_names[] = {{CropRounding::even, "even"}, {CropRounding::down, "down"}};
+
+constexpr std::string_view known_fields[] = {"name", "color",         "channel_order", "resize", "size", "filter",
+                                             "crop", "crop_rounding", "scale",         "mean",   "std"};
 
 template <class Enum, std::size_t N>
 std::string_view name_of(Enum value, const Name<Enum> (&names)[N]) {
@@ -135,6 +137,7 @@ std::string Preprocess::to_json() const {
   if (resize != ResizeMode::none) json.set("size", size_of_pair(resize_h, resize_w));
   json.set("filter", name_of(filter, filter_names));
   json.set("crop", crop ? size_of_pair(crop_h, crop_w) : Json());
+  if (crop && crop_rounding != CropRounding::even) json.set("crop_rounding", name_of(crop_rounding, rounding_names));
   json.set("scale", scale);
   json.set("mean", array_of(mean));
   json.set("std", array_of(std));
@@ -162,6 +165,7 @@ Preprocess Preprocess::from_json(std::string_view text) {
     result.crop_h = height;
     result.crop_w = width;
   }
+  if (fields.has("crop_rounding")) result.crop_rounding = fields.one_of("crop_rounding", rounding_names);
   result.scale = fields.number("scale");
   result.mean = fields.numbers("mean");
   result.std = fields.numbers("std");

@@ -318,6 +318,7 @@ void read_preprocessor(const Json& json, const std::string& where, SourceConfig&
   }
   Preprocess preprocess;
   preprocess.name = "huggingface";
+  preprocess.crop_rounding = CropRounding::down;
   std::int64_t resample = convnext || bit ? 3 : 2;
   if (const Json* value = member(json, "resample")) resample = value->as_int(where + ": resample");
   const auto filter = filter_of(resample);
@@ -338,8 +339,8 @@ void read_preprocessor(const Json& json, const std::string& where, SourceConfig&
     if (resize == 0) fail(ErrorCode::bad_header, "crop_pct " + std::to_string(crop_pct), where);
     set_resize(preprocess, ResizeMode::short_edge, resize, resize);
     set_crop(preprocess, h, w);
-  } else if (bit && edge) {
-    set_resize(preprocess, ResizeMode::short_edge, h, w);
+  } else if (bit) {
+    set_resize(preprocess, edge ? ResizeMode::short_edge : ResizeMode::exact, h, w);
     if (flag("do_center_crop", true)) {
       bool crop_edge = false;
       const auto [crop_h, crop_w] = size_of(json.at("crop_size", where), where + ": crop_size", crop_edge);

@@ -37,6 +37,12 @@ enum class ResizeMode : std::uint8_t {
   exact,       ///< to `resize_h` x `resize_w`, aspect ratio not kept
 };
 
+/// Where the centre crop begins when an odd number of rows or columns is left over.
+enum class CropRounding : std::uint8_t {
+  even,  ///< half of it, rounded half to even (torchvision's CenterCrop)
+  down,  ///< half of it, rounded down (Hugging Face's image processors)
+};
+
 /// Everything between a picture and the network's input tensor.
 ///
 /// decode -> resize -> centre crop -> channel order -> x * scale -> (x - mean[c]) / std[c], in that order.
@@ -53,6 +59,7 @@ struct Preprocess {
   Filter filter = Filter::bilinear;
   bool crop = true;  ///< centre crop to crop_h x crop_w; zero-padded when smaller
   std::int64_t crop_h = 224, crop_w = 224;
+  CropRounding crop_rounding = CropRounding::even;
   double scale = 1.0 / 255.0;
   std::vector<double> mean, std;  ///< one value per channel of the tensor, or empty for 0 and 1
 

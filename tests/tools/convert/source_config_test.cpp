@@ -74,12 +74,22 @@ TEST(SourceConfig, ReadsHuggingFacesSizesInAllForms) {
     EXPECT_EQ(preprocess.resize, ResizeMode::short_edge);
     EXPECT_EQ(preprocess.resize_h, 256);
     EXPECT_EQ(preprocess.crop_w, 224);
+    EXPECT_EQ(preprocess.crop_rounding, CropRounding::down);
     EXPECT_EQ(preprocess.filter, Filter::bicubic);
   }
   const Preprocess large = preprocess_of(convnext("384"));  // from there on the picture is warped, not cropped
   EXPECT_EQ(large.resize, ResizeMode::exact);
   EXPECT_EQ(large.resize_h, 384);
   EXPECT_FALSE(large.crop);
+
+  const Preprocess bit = preprocess_of(R"({"image_processor_type": "BitImageProcessor", "resample": 3,
+    "size": {"height": 256, "width": 240}, "do_center_crop": true, "crop_size": {"height": 224, "width": 208},
+    "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]})");
+  EXPECT_EQ(bit.resize, ResizeMode::exact);
+  EXPECT_EQ(bit.resize_w, 240);
+  EXPECT_TRUE(bit.crop);
+  EXPECT_EQ(bit.crop_h, 224);
+  EXPECT_EQ(bit.crop_w, 208);
 
   const Preprocess vit = preprocess_of(R"({"image_processor_type": "ViTImageProcessor", "resample": 2,
     "size": {"height": 96, "width": 128}, "do_rescale": true, "rescale_factor": 0.00784313725490196,

@@ -183,14 +183,16 @@ TEST(Preprocess, NamesTheFileWhenTheTensorDoesNotFit) {
 }
 
 TEST(CenterCrop, RoundsHalfToEven) {
-  EXPECT_EQ(center_crop_axis(341, 224).begin, 58);  // 58.5
-  EXPECT_EQ(center_crop_axis(343, 224).begin, 60);  // 59.5
-  EXPECT_EQ(center_crop_axis(256, 224).begin, 16);
-  EXPECT_EQ(center_crop_axis(5, 5).begin, 0);
+  EXPECT_EQ(center_crop_axis(341, 224, CropRounding::even).begin, 58);  // 58.5
+  EXPECT_EQ(center_crop_axis(343, 224, CropRounding::even).begin, 60);  // 59.5
+  EXPECT_EQ(center_crop_axis(341, 224, CropRounding::down).begin, 58);
+  EXPECT_EQ(center_crop_axis(343, 224, CropRounding::down).begin, 59);
+  EXPECT_EQ(center_crop_axis(256, 224, CropRounding::even).begin, 16);
+  EXPECT_EQ(center_crop_axis(5, 5, CropRounding::even).begin, 0);
 }
 
 TEST(CenterCrop, PutsTheOddPaddingBehindASmallPicture) {
-  const CropAxis axis = center_crop_axis(10, 13);
+  const CropAxis axis = center_crop_axis(10, 13, CropRounding::even);
   EXPECT_EQ(axis.offset, 1);
   EXPECT_EQ(axis.begin, 0);
   EXPECT_EQ(axis.length, 10);

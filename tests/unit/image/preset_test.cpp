@@ -70,9 +70,12 @@ TEST(Preset, JsonOfEveryFilterAndResizeModeIsReadBack) {
     for (const ResizeMode mode : {ResizeMode::none, ResizeMode::short_edge, ResizeMode::exact}) {
       custom.filter = filter;
       custom.resize = mode;
+      custom.crop = true;
+      custom.crop_rounding = mode == ResizeMode::exact ? CropRounding::down : CropRounding::even;
       const Preprocess back = Preprocess::from_json(custom.to_json());
       EXPECT_EQ(back.filter, filter);
       EXPECT_EQ(back.resize, mode);
+      EXPECT_EQ(back.crop_rounding, custom.crop_rounding);
       EXPECT_EQ(back.name, "custom");
     }
   }

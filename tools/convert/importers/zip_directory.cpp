@@ -101,7 +101,8 @@ void check_zip_layout(const SourceFile& file, const ZipDirectory& directory) {
     std::array<std::byte, header_bytes> header;
     file.read(place.offset, header);
     const std::uint64_t data = place.offset + header_bytes + number(header, 26, 2) + number(header, 28, 2);
-    ranges.push_back({place.offset, checked_add(data, place.bytes, file.name()),
+    ranges.push_back({place.offset,
+                      checked_add(data, place.bytes, file.name()),
                       {reinterpret_cast<const char*>(left.data()) + record_bytes, name}});
     left = left.subspan(record_bytes + name + extra + comment);
   }
