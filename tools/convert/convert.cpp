@@ -1,16 +1,17 @@
 #include "convert/convert.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "base/check.hpp"
-#include "base/dtype.hpp"
 #include "common/text.hpp"
 #include "common/version.hpp"
 #include "convert/importers/importer.hpp"
 #include "convert/importers/keras.hpp"
 #include "convert/importers/keras_model.hpp"
+#include "convert/input_range.hpp"
 #include "convert/known_files.hpp"
 #include "convert/materialise.hpp"
 #include "convert/sha256.hpp"
@@ -21,22 +22,11 @@
 namespace resnet::convert {
 namespace {
 
-float value_at(const Materialised& tensor, std::size_t i) {
-  if (tensor.dtype == DType::f32) {
-    float value;
-    std::memcpy(&value, tensor.bytes.data() + i * sizeof value, sizeof value);
-    return value;
-  }
-  std::uint16_t bits;
-  std::memcpy(&bits, tensor.bytes.data() + i * sizeof bits, sizeof bits);
-  return tensor.dtype == DType::f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
-}
-
 /// Zero and denormal variances are legal (dead channels have them), negative ones are not.
 void check_variance(const Materialised& variance, double eps, const std::string& key) {
   const std::size_t count = variance.bytes.size() / size_of(variance.dtype);
   for (std::size_t i = 0; i < count; ++i) {
-    const double value = static_cast<double>(value_at(variance, i));
+    const double value = static_cast<double>(stored_value(variance.dtype, variance.bytes, i));
     if (value >= 0 && value + eps > 0) continue;
     fail(ErrorCode::bad_batch_norm,
          "channel " + std::to_string(i) + " has running_var " + std::to_string(value) + " with eps " +
@@ -106,7 +96,7 @@ void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Req
 /// alike; an object that a recipe holds is taken as it stands,
 /// but for --input-size.
 Preset choose_preset(const Request& request, const KnownFile* known, const SourceConfig& config, const Recipe& recipe,
-                     const Dims& input) {
+                     std::span<const TensorToWrite> tensors, const Dims& input) {
   std::optional<Preprocess> preprocess;
   bool named = true;
   if (!request.preset.empty()) {
@@ -124,8 +114,10 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Sourc
   } else if (!recipe.preprocess_json.empty()) {
     preprocess = Preprocess::from_json(recipe.preprocess_json);
     named = false;
-  } else if (!recipe.preset.empty()) {
-    preprocess = Preprocess::preset(recipe.preset);
+  } else if (recipe.raw_pixels ? input.c == 1 || input.c == 3 : !recipe.preset.empty()) {
+    constexpr std::int64_t max_side = 8192;  // a habit of the source, not its word: pictures end at 16384
+    if (std::max(input.h, input.w) > max_side) return {};
+    preprocess = Preprocess::preset(recipe.raw_pixels ? raw_preset(recipe.layers, tensors) : recipe.preset);
   }
   if (!preprocess) return {};
   if (named && input.c == 1 && preprocess->mean.empty()) preprocess->color = ColorMode::gray;
@@ -323,7 +315,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   Dims input;
   const std::int64_t classes = count_classes(recipe, tensors, input);
   const bool imagenet = (published || config.imagenet) && classes == 1000;
-  const Preset preset = choose_preset(request, known, config, recipe, input);
+  const Preset preset = choose_preset(request, known, config, recipe, tensors, input);
   ModelToWrite model;
   model.labels = choose_labels(request, config, imagenet, recipe, classes);
   model.preprocess_json = preset.json;

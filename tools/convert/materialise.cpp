@@ -80,6 +80,17 @@ std::vector<T> reorder(const std::vector<T>& oihw, WeightOrder order) {
 
 }  // namespace
 
+float stored_value(DType dtype, std::span<const std::byte> bytes, std::size_t i) noexcept {
+  if (dtype == DType::f32) {
+    float value;
+    std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+    return value;
+  }
+  std::uint16_t bits;
+  std::memcpy(&bits, bytes.data() + i * sizeof bits, sizeof bits);
+  return dtype == DType::f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+}
+
 TensorShape stored_shape(const TensorShape& shape, WeightOrder order) { return reorder(shape, order); }
 
 Materialised materialise(const SourceTensor& tensor, std::span<const std::byte> storage, WeightOrder order) {

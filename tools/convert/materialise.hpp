@@ -27,6 +27,9 @@ struct Materialised {
 /// @throws Error bad_dtype for integers, nonfinite_weight that names the first NaN or infinite element
 Materialised materialise(const SourceTensor& tensor, std::span<const std::byte> storage, WeightOrder order);
 
+/// Element `i` of what the model file stores.
+float stored_value(DType dtype, std::span<const std::byte> bytes, std::size_t i) noexcept;
+
 /// The shape that materialise() yields.
 TensorShape stored_shape(const TensorShape& shape, WeightOrder order);
 

@@ -22,6 +22,7 @@ struct Recipe {
   std::int64_t expected_parameters = -1;        ///< trainable, or -1 when the recipe does not say
   std::string preset;                           ///< preset name, or empty
   std::string preprocess_json;                  ///< instead of a preset, or empty
+  bool raw_pixels = false;                      ///< instead of both: raw01 or raw255, whichever suits the first layers
   std::vector<std::string> labels;
   std::string note;  ///< printed when not empty
   /// The source's own name for a weight that is missing, where the tensors were renamed.

@@ -56,7 +56,7 @@ TEST(KerasGraph, LayersThatActAtInferenceAreNotTakenForAugmentation) {
 TEST(KerasGraph, NormalizationByOneMeanForAllChannelsIsReadWhereItIsGiven) {
   const std::string given = one_layer("Normalization", R"(,"axis":null,"mean":127.5,"variance":4.0)", "{}");
   EXPECT_EQ(recipe(given, 3).layers.size(), 2u);
-  EXPECT_EQ(recipe(given, 3).preset, "raw255");
+  EXPECT_TRUE(recipe(given, 3).raw_pixels);
   EXPECT_TRUE(mentions(refusal(one_layer("Normalization", R"(,"axis":null,"mean":null)", "{}"), 3), "axis=None"));
 }
 

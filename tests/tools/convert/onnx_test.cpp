@@ -293,7 +293,7 @@ TEST(Onnx, ANormalisationAtTheInputIsOneStatisticsLayer) {
   EXPECT_EQ(net.weight("a", "mean"), (Floats{127.5f, 63.75f, 31.875f}));
   EXPECT_EQ(net.weight("a", "var"), (Floats{127.5f * 127.5f, 63.75f * 63.75f, 510.0f * 510.0f}));
   EXPECT_FALSE(net.layer("a").weights.contains("gamma"));
-  EXPECT_EQ(net.imported.graph->preset, "");  // torchvision's would normalise twice
+  EXPECT_EQ(net.imported.graph->preset, "raw255");  // torchvision's would normalise twice
 }
 
 TEST(Onnx, GemmTakesItsFactorsAndBothOrders) {

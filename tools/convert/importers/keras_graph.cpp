@@ -492,8 +492,7 @@ class Translator {
       recipe.preset = has("conv2_block1_preact_bn") ? "keras-tf" : "keras-caffe";
       return;
     }
-    const std::int64_t channels = std::get<std::int64_t>(recipe.layers.front().attrs.at("channels"));
-    if (channels == 1 || channels == 3) recipe.preset = rescales_ ? "raw255" : "raw01";
+    recipe.raw_pixels = true;
   }
 
   const int keras_major_;

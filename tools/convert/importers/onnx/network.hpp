@@ -150,6 +150,7 @@ class Network {
   std::vector<std::size_t> reachable_nodes();
   void check_operators(const std::vector<std::size_t>& order) const;
   void count_uses(const std::vector<std::size_t>& order);
+  const ValueInfo& input_info() const;
   void add_input(const std::vector<std::size_t>& order);
   bool input_is_nhwc(const std::vector<std::size_t>& order) const;
   void check_definition(const Operator& definition) const;

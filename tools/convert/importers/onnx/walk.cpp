@@ -149,9 +149,13 @@ bool Network::input_is_nhwc(const std::vector<std::size_t>& order) const {
   return false;
 }
 
+const ValueInfo& Network::input_info() const {
+  return *std::find_if(model_.inputs.begin(), model_.inputs.end(),
+                       [&](const ValueInfo& input) { return input.name == input_; });
+}
+
 void Network::add_input(const std::vector<std::size_t>& order) {
-  const ValueInfo& info = *std::find_if(model_.inputs.begin(), model_.inputs.end(),
-                                        [&](const ValueInfo& input) { return input.name == input_; });
+  const ValueInfo& info = input_info();
   const std::string where = "input \"" + input_ + '"';
   static constexpr std::string_view types[] = {"FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "UINT8"};
   if (std::find(std::begin(types), std::end(types), info.type) == std::end(types)) {
@@ -263,15 +267,17 @@ Imported Network::run() {
   recipe.why = std::to_string(order.size()) + " nodes, operators of version " + std::to_string(model_.opset) +
                (model_.producer.empty() ? "" : ", written by " + model_.producer);
   recipe.output = output->second.layer;
-  // A network that normalises its input itself wants pictures in another range than the preset's.
+  // A network that normalises its input itself wants pictures in another range than torchvision's.
   const bool normalises = std::any_of(affines_.begin(), affines_.end(), [&](const auto& affine) {
     return layers_[layer_index_.at(affine.first)].inputs.front() == layers_.front().name;
   });
-  if (normalises) {
-    recipe.note =
-        "the network normalises its input itself: choose --preset raw255 where it takes pixels from 0 to 255, raw01 "
-        "for 0 to 1";
-  } else if (values_.at(input_).dims.c == 3) {
+  const ValueInfo& info = input_info();
+  const std::int64_t channels = values_.at(input_).dims.c;
+  if (info.type == "UINT8") {
+    if (channels == 1 || channels == 3) recipe.preset = "raw255";
+  } else if (normalises) {
+    recipe.raw_pixels = true;
+  } else if (channels == 3) {
     recipe.preset = "torchvision";
   }
   std::size_t unused = 0;
