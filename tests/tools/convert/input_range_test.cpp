@@ -30,7 +30,8 @@ struct Front {
   std::string preset() const {
     std::vector<TensorToWrite> tensors;
     for (const auto& [name, numbers] : values) {
-      tensors.push_back({name, DType::f32, {static_cast<std::int64_t>(numbers.size())}, std::as_bytes(std::span(numbers))});
+      tensors.push_back(
+          {name, DType::f32, {static_cast<std::int64_t>(numbers.size())}, std::as_bytes(std::span(numbers))});
     }
     return raw_preset(layers, tensors);
   }
@@ -53,7 +54,8 @@ TEST(InputRange, FollowsTheNumbersOfTheFirstLayers) {
                 .preset(),
             "raw255");
   EXPECT_EQ(Front().add("conv2d", {}).add("batch_norm", {{"mean", {0}}, {"var", {65025}}}).preset(), "raw01");
-  EXPECT_EQ(Front().add("batch_norm", {{"gamma", {0.01f}}, {"beta", {0}}, {"mean", {0}}, {"var", {1}}}).preset(), "raw255");
+  EXPECT_EQ(Front().add("batch_norm", {{"gamma", {0.01f}}, {"beta", {0}}, {"mean", {0}}, {"var", {1}}}).preset(),
+            "raw255");
 }
 
 }  // namespace

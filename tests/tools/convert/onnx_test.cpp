@@ -296,6 +296,25 @@ TEST(Onnx, ANormalisationAtTheInputIsOneStatisticsLayer) {
   EXPECT_EQ(net.imported.graph->preset, "raw255");  // torchvision's would normalise twice
 }
 
+TEST(Onnx, GreyPicturesAreTurnedByAReshape) {
+  ModelBytes model;
+  model.inputs = {value("x", {-1, 8, 6, 1})};
+  model.weight(tensor("nchw", {4}, Ints{-1, 1, 8, 6}));
+  model.weight(tensor("w", {1, 1, 3, 3})).weight(tensor("back", {4}, Ints{-1, 6, 4, 1}));
+  model.add("Reshape", {"x", "nchw"}, {"t"}).add("Conv", {"t", "w"}, {"c"}).add("Reshape", {"c", "back"}, {"y"});
+  const Net net(model);
+  EXPECT_EQ(net.ops(), "input conv2d");
+  const auto attr = [&](const char* name) { return std::get<std::int64_t>(net.layer("input").attrs.at(name)); };
+  EXPECT_EQ(attr("channels"), 1);
+  EXPECT_EQ(attr("height"), 8);
+  EXPECT_EQ(attr("width"), 6);
+  model.nodes.pop_back();
+  expect_refusal(model.add("Reshape", {"c", "nchw"}, {"y"}), "each image has 24 values");
+  model.nodes.pop_back();
+  model.weight(tensor("turned", {4}, Ints{-1, 1, 4, 6}));
+  expect_refusal(model.add("Reshape", {"c", "turned"}, {"y"}), "which is no flattening");
+}
+
 TEST(Onnx, GemmTakesItsFactorsAndBothOrders) {
   ModelBytes model = head();
   model.weight(tensor("m", {4, 2}, Floats{1, 2, 3, 4, 5, 6, 7, 8})).weight(tensor("b", {1, 2}, Floats{10, 20}));

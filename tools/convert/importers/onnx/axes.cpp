@@ -107,6 +107,16 @@ Ints target_sizes(const Network& net, const Value& x) {
   return sizes;
 }
 
+/// A single channel may stand before or behind height and width without a value moving. Empty for other sizes.
+Axes axes_around_one_channel(const Value& x, const Ints& sizes) {
+  if (x.dims.c != 1 || x.axes.size() != 4) return {};
+  const auto place = [&](Axis axis) { return std::find(x.axes.begin(), x.axes.end(), axis); };
+  if (place(Axis::w) == x.axes.end() || place(Axis::h) >= place(Axis::w)) return {};
+  if (sizes == Ints{1, x.dims.h, x.dims.w}) return {Axis::n, Axis::c, Axis::h, Axis::w};
+  if (sizes == Ints{x.dims.h, x.dims.w, 1}) return {Axis::n, Axis::h, Axis::w, Axis::c};
+  return {};
+}
+
 }  // namespace
 
 void convert_flatten(Network& net) {
@@ -137,6 +147,10 @@ void convert_reshape(Network& net) {
     y.axes.assign(sizes.size() + 1, Axis::one);
     y.axes.front() = Axis::n;
     y.axes[static_cast<std::size_t>(c - sizes.begin()) + 1] = Axis::c;
+    net.alias(0, std::move(y));
+  } else if (const Axes turned = axes_around_one_channel(x, sizes); !turned.empty()) {
+    Value y = x;
+    y.axes = turned;
     net.alias(0, std::move(y));
   } else {
     net.reject("reshapes an image to " + list_text(sizes) + ", which is no flattening");

@@ -130,7 +130,8 @@ void Network::count_uses(const std::vector<std::size_t>& order) {
   ++uses_[output_];
 }
 
-/// TensorFlow's exporter keeps pictures as N x H x W x C and turns them behind casts and a normalisation.
+/// TensorFlow's exporter keeps pictures as N x H x W x C and turns them behind casts and a normalisation; those of one
+/// channel by a Reshape.
 bool Network::input_is_nhwc(const std::vector<std::size_t>& order) const {
   static constexpr std::string_view passing[] = {"Cast", "Identity", "Div", "Mul", "Sub", "Add", "Pad"};
   std::string name = input_;
@@ -140,6 +141,10 @@ bool Network::input_is_nhwc(const std::vector<std::size_t>& order) const {
     if (node.op == "Transpose") {
       const auto perm = node.attributes.find("perm");
       return perm != node.attributes.end() && perm->second.integers == std::vector<std::int64_t>{0, 3, 1, 2};
+    }
+    if (node.op == "Reshape") {
+      const std::vector<std::int64_t>& dims = input_info().dims;
+      return dims.size() == 4 && dims[3] == 1 && dims[1] != 1;
     }
     if (node.outputs.empty() || std::find(std::begin(passing), std::end(passing), node.op) == std::end(passing)) {
       return false;
