@@ -76,12 +76,19 @@ void drop_offset_classes(std::int64_t offset, Recipe& recipe, std::vector<Source
   notes.push_back("left out the first " + std::to_string(offset) + " classes, as label_offset says");
 }
 
+/// A preset that treats all channels alike makes grey pictures for a network of one channel.
+Preprocess fit_channels(Preprocess preset, std::int64_t wanted) {
+  if (wanted == 1 && preset.mean.empty()) preset.color = ColorMode::gray;
+  return preset;
+}
+
 void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Request& request, const Recipe& recipe) {
   const std::int64_t channels = preprocess.channels();
   if (channels == wanted) return;
   std::string fitting;
   for (const std::string& name : Preprocess::preset_names()) {
-    if (Preprocess::preset(name).channels() == wanted) fitting += (fitting.empty() ? "" : ", ") + name;
+    const Preprocess preset = fit_channels(Preprocess::preset(name), wanted);
+    if (preset.channels() == wanted) fitting += (fitting.empty() ? "" : ", ") + name;
   }
   const bool given = !request.preset.empty();
   fail(given ? ErrorCode::invalid_argument : ErrorCode::import_failed,
@@ -92,9 +99,8 @@ void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Req
                        : "choose with --preset among " + fitting);
 }
 
-/// A preset chosen by name is fitted to the network's input size, and to its one channel where it treats all channels
-/// alike; an object that a recipe holds is taken as it stands,
-/// but for --input-size.
+/// A preset chosen by name is fitted to the network's input; an object that a recipe holds is taken as it stands, but
+/// for --input-size.
 Preset choose_preset(const Request& request, const KnownFile* known, const SourceConfig& config, const Recipe& recipe,
                      std::span<const TensorToWrite> tensors, const Dims& input) {
   std::optional<Preprocess> preprocess;
@@ -120,7 +126,7 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Sourc
     preprocess = Preprocess::preset(recipe.raw_pixels ? raw_preset(recipe.layers, tensors) : recipe.preset);
   }
   if (!preprocess) return {};
-  if (named && input.c == 1 && preprocess->mean.empty()) preprocess->color = ColorMode::gray;
+  if (named) preprocess = fit_channels(*preprocess, input.c);
   check_channels(*preprocess, input.c, request, recipe);
   if (named || request.input_size) preprocess = preprocess->with_input_size(input.h, input.w);
   return {preprocess->name, preprocess->to_json()};
@@ -133,10 +139,20 @@ TensorTable tensor_table(const std::vector<TensorToWrite>& tensors) {
 }
 
 /// Number of values per image at the output; builds and checks the whole graph on the way.
-std::int64_t count_classes(const Recipe& recipe, const std::vector<TensorToWrite>& tensors, Dims& input) {
+std::int64_t count_classes(const Recipe& recipe, const std::vector<TensorToWrite>& tensors, const Request& request,
+                           Dims& input) {
+  constexpr std::int64_t max_values = std::int64_t{1} << 31;  // 8 GiB of floats
   const Graph graph = build_graph(recipe.layers, recipe.output, tensor_table(tensors));
   input = graph.input_dims();
-  return infer_shapes(graph, 1, input.h, input.w)[static_cast<std::size_t>(graph.output)].elements();
+  const std::vector<Dims> shapes = infer_shapes(graph, 1, input.h, input.w);
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    if (shapes[i].elements() <= max_values) continue;
+    fail(request.input_size ? ErrorCode::invalid_argument : ErrorCode::import_failed,
+         "makes " + to_string(shapes[i]) + " values of one picture, the limit is 2^31",
+         "layer \"" + graph.nodes[i].name + '"',
+         request.input_size ? "give a smaller --input-size" : "the file is damaged, or give an --input-size");
+  }
+  return shapes[static_cast<std::size_t>(graph.output)].elements();
 }
 
 std::vector<std::string> choose_labels(const Request& request, const SourceConfig& config, bool imagenet,
@@ -313,7 +329,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   if (config.height > 0 && !published) set_input_size(recipe, config.height, config.width);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   Dims input;
-  const std::int64_t classes = count_classes(recipe, tensors, input);
+  const std::int64_t classes = count_classes(recipe, tensors, request, input);
   const bool imagenet = (published || config.imagenet) && classes == 1000;
   const Preset preset = choose_preset(request, known, config, recipe, tensors, input);
   ModelToWrite model;

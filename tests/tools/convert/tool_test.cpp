@@ -267,6 +267,19 @@ TEST_F(ConvertTool, RefusesAPresetOfOtherChannelsThanTheNetworks) {
   EXPECT_EQ(convert(recipe + " --preset keras-tf --weights " + weights + " -o " + output).code, 0);
 }
 
+TEST_F(ConvertTool, NetworksOfEndlessSizeAreRefused) {
+  const std::string recipe = write("tiny.json", R"({"output": "fc", "layers": [
+    {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 1048576, "width": 1048576}},
+    {"name": "pool", "op": "global_avg_pool", "inputs": ["input"]},
+    {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "head.weight"}}]})");
+  const std::string weights = write("tiny.pth", torch_file({{"head.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}}));
+  const Result run = convert(recipe + " --weights " + weights + " -o " + output);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "layer \"input\": makes 1x1048576x1048576x3 values of one picture")) << run.err;
+  EXPECT_FALSE(exists("small.rne"));
+  EXPECT_EQ(convert(recipe + " --input-size 8x8 --weights " + weights + " -o " + output).code, 0);
+}
+
 TEST_F(ConvertTool, RenamesKeysThroughAMap) {
   auto tensors = small_tensors();
   for (TorchTensor& tensor : tensors) tensor.name = "net.backbone." + tensor.name;
