@@ -55,9 +55,9 @@ bool write_frame(int fd, bool failed, const std::string& report, std::span<const
 std::string error_json(ErrorCode code, const std::string& message, const std::string& where, const std::string& next) {
   Json json = Json::object();
   json.set("code", static_cast<int>(code))
-      .set("message", tools::to_utf8(message))
-      .set("where", tools::to_utf8(where))
-      .set("next", tools::to_utf8(next));
+      .set("message", tools::printable(message))
+      .set("where", tools::printable(where))
+      .set("next", tools::printable(next));
   return json.dump();
 }
 
@@ -174,11 +174,15 @@ ReadEnd read_all(int fd, std::span<std::byte> out, Clock::time_point deadline) {
   // Tensors and layers are named below the file.
   if (place.empty()) {
     place = where;
-  } else if (!place.starts_with(where) && !place.starts_with("--")) {
+  } else if (!place.starts_with(tools::printable(where)) && !place.starts_with("--")) {
     place = where + ": " + place;
   }
-  fail(known ? static_cast<ErrorCode>(code) : ErrorCode::import_failed, json.at("message").as_string(), place,
-       json.at("next").as_string());
+  const ErrorCode kind = known ? static_cast<ErrorCode>(code) : ErrorCode::import_failed;
+  std::string next = json.at("next").as_string();
+  const bool by_content =
+      kind != ErrorCode::invalid_argument && kind != ErrorCode::out_of_memory && kind != ErrorCode::internal;
+  if (next.empty() && by_content) next = "the file is damaged or was made by hand: save, export or download it again";
+  fail(kind, json.at("message").as_string(), place, next);
 }
 
 }  // namespace

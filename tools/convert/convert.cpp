@@ -243,6 +243,17 @@ void check_not_described(const Request& request) {
   fail(ErrorCode::invalid_argument, "is given, but the file describes its layers itself", option, "leave it out");
 }
 
+void check_names(const std::vector<SourceTensor>& tensors) {
+  constexpr std::size_t max_bytes = 1000;
+  for (const SourceTensor& tensor : tensors) {
+    if (tensor.name.size() <= max_bytes) continue;
+    fail(ErrorCode::limit_exceeded,
+         "a tensor's name has " + std::to_string(tensor.name.size()) + " bytes, the limit is " +
+             std::to_string(max_bytes),
+         tensor.name.substr(0, 40) + " ...");
+  }
+}
+
 /// Renaming may have given two tensors one name, and one of them would never be missed.
 void check_unique(const std::vector<SourceTensor>& tensors) {
   std::map<std::string_view, const SourceTensor*> seen;
@@ -272,6 +283,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   const SourceFile& source = files.main;
   const Importer& importer = find_importer(source);
   Imported named = importer.read(files);
+  check_names(named.tensors);
   if (named.graph) check_not_described(request);
   name_keras_weights(named, request);
   for (SourceTensor& tensor : named.tensors) {
@@ -329,7 +341,13 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   if (config.height > 0 && !published) set_input_size(recipe, config.height, config.width);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   Dims input;
-  const std::int64_t classes = count_classes(recipe, tensors, request, input);
+  std::int64_t classes = 0;
+  try {
+    classes = count_classes(recipe, tensors, request, input);
+  } catch (const Error& error) {  // the layers are the recipe's
+    if (request.arch.file.empty()) throw;
+    fail(error.code(), error.message(), request.arch.file.front().name + ": " + error.where(), error.next());
+  }
   const bool imagenet = (published || config.imagenet) && classes == 1000;
   const Preset preset = choose_preset(request, known, config, recipe, tensors, input);
   ModelToWrite model;

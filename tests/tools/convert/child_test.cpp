@@ -64,6 +64,16 @@ TEST(LimitedChild, PassesErrorsOnWithCodePlaceAndAdvice) {
   EXPECT_EQ(error.next(), "do this");
 }
 
+TEST(LimitedChild, TextOfTheFileCannotForgeOrCutAMessage) {
+  const Error error = error_of([] {
+    in_child(
+        []() -> std::string { fail(ErrorCode::bad_dtype, std::string("a\nb\0c", 5), std::string("\x1B[2J\0", 5)); });
+  });
+  EXPECT_EQ(error.message(), "a\\x0ab\\x00c");
+  EXPECT_EQ(error.where(), "file.pth: \\x1b[2J\\x00");
+  EXPECT_NE(error.next().find("damaged"), std::string::npos) << error.next();  // where the reader had no advice
+}
+
 TEST(LimitedChild, ACrashIsAnErrorThatNamesTheFile) {
   for (const int signal : {SIGSEGV, SIGABRT, SIGBUS}) {
     const Error error = error_of([&] {

@@ -267,6 +267,14 @@ TEST_F(ConvertTool, RefusesAPresetOfOtherChannelsThanTheNetworks) {
   EXPECT_EQ(convert(recipe + " --preset keras-tf --weights " + weights + " -o " + output).code, 0);
 }
 
+TEST_F(ConvertTool, NamesOfEndlessLengthAreNotPrinted) {
+  const std::string named = write("named.pth", torch_file({{std::string(1001, 'k'), {1}, {1}}}));
+  const Result run = convert(named + " -o " + output);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "a tensor's name has 1001 bytes, the limit is 1000")) << run.err;
+  EXPECT_LT(run.err.size(), 300u);
+}
+
 TEST_F(ConvertTool, NetworksOfEndlessSizeAreRefused) {
   const std::string recipe = write("tiny.json", R"({"output": "fc", "layers": [
     {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 1048576, "width": 1048576}},
@@ -278,6 +286,12 @@ TEST_F(ConvertTool, NetworksOfEndlessSizeAreRefused) {
   EXPECT_TRUE(mentions(run.err, "layer \"input\": makes 1x1048576x1048576x3 values of one picture")) << run.err;
   EXPECT_FALSE(exists("small.rne"));
   EXPECT_EQ(convert(recipe + " --input-size 8x8 --weights " + weights + " -o " + output).code, 0);
+
+  const std::string empty = write("empty.json", R"({"output": "fc", "layers": [
+    {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "head.weight"}}]})");
+  const Result unfit = convert(empty + " --weights " + weights + " -o " + output);
+  EXPECT_EQ(unfit.code, 3);
+  EXPECT_TRUE(mentions(unfit.err, "empty.json: ")) << unfit.err;  // the weights are not to blame
 }
 
 TEST_F(ConvertTool, RenamesKeysThroughAMap) {
