@@ -97,5 +97,36 @@ TEST(KerasWeights, ModelsWhoseNamesBeginAlikeKeepTheirLayersApart) {
   EXPECT_EQ(tensors[1].shape, (TensorShape{5, 3, 1, 1}));
 }
 
+/// Two convolutions of one shape in a nested model, the first of them frozen; names of another session.
+TEST(KerasWeights, FrozenLayersOfANestedModelComeLast) {
+  KerasNode base{"base", "base", "functional", {}, {}, false};
+  for (const char* name : {"conv_a", "conv_b"}) {
+    base.children.push_back({name, "base/" + std::string(name), "conv2d", {"kernel"}, {}, false});
+  }
+  base.children.push_back({"norm", "base/norm", "batch_normalization", {"gamma", "moving_mean"}, {}, false});
+  const auto order = [&](bool first_frozen, bool norm_frozen, bool all_frozen) {
+    KerasNode model{"m", "", "functional", {}, {base}, true};
+    model.children[0].children[0].trainable = !first_frozen;
+    model.children[0].children[2].trainable = !norm_frozen;
+    model.children[0].trainable = !all_frozen;
+    std::vector<SourceTensor> tensors;
+    std::vector<std::string> roles = {"kernel", "kernel", "gamma", "moving_mean"};
+    if (first_frozen && !all_frozen && !norm_frozen) roles = {"kernel", "gamma", "kernel", "moving_mean"};
+    for (std::size_t i = 0; i < roles.size(); ++i) {
+      const TensorShape shape = roles[i] == "kernel" ? TensorShape{1, 1, 3, 3} : TensorShape{3};
+      tensors.push_back(tensor("x" + std::to_string(i) + '/' + roles[i], shape));
+    }
+    std::vector<std::string> notes;
+    name_keras_tensors(model, tensors, notes, "weights.h5");
+    std::string names;
+    for (const SourceTensor& named : tensors) names += (names.empty() ? "" : " ") + named.name.substr(5);
+    return names;
+  };
+  EXPECT_EQ(order(false, false, false), "conv_a/kernel conv_b/kernel norm/gamma norm/moving_mean");
+  EXPECT_EQ(order(true, false, false), "conv_b/kernel norm/gamma conv_a/kernel norm/moving_mean");
+  EXPECT_EQ(order(false, true, false), "conv_a/kernel conv_b/kernel norm/gamma norm/moving_mean");
+  EXPECT_EQ(order(true, true, true), "conv_a/kernel conv_b/kernel norm/gamma norm/moving_mean");
+}
+
 }  // namespace
 }  // namespace resnet::convert

@@ -61,6 +61,7 @@ KerasNode node_of(const KerasModel& model, std::string name, const std::string& 
     } else {
       node.children.push_back({layer.name, key, keras_snake_case(layer.class_name), roles_of(layer), {}, false});
     }
+    node.children.back().trainable = flag(layer.config, "trainable", true);
   }
   return node;
 }
@@ -278,20 +279,23 @@ bool is_trainable(std::string_view role) {
   return !role.starts_with("moving_") && role != "mean" && role != "variance";
 }
 
+using OrderedWeights = std::vector<std::pair<const KerasNode*, std::string>>;  ///< layer, role
+
+/// Keras' trainable_weights or non_trainable_weights of a layer or model; all of a frozen one are of the second kind.
+void collect_weights(const KerasNode& node, bool trainable, bool frozen, OrderedWeights& weights) {
+  frozen = frozen || !node.trainable;
+  for (const std::string& role : node.roles) {
+    if ((is_trainable(role) && !frozen) == trainable) weights.emplace_back(&node, role);
+  }
+  for (const KerasNode& child : node.children) collect_weights(child, trainable, frozen, weights);
+}
+
 /// Keras itself loads the older layout by order, whatever the names: layer after layer, a nested model's trainable
 /// weights before its others. @return false when the numbers of weights differ
 bool name_by_order(const KerasNode& model, std::vector<SourceTensor>& tensors, const std::string& where) {
-  std::vector<std::pair<const KerasNode*, std::string>> wanted;
+  OrderedWeights wanted;
   for (const KerasNode& child : model.children) {
-    std::vector<const KerasNode*> leaves;
-    collect_leaves(child, leaves);
-    for (const bool trainable : {true, false}) {
-      for (const KerasNode* leaf : leaves) {
-        for (const std::string& role : leaf->roles) {
-          if (is_trainable(role) == trainable) wanted.emplace_back(leaf, role);
-        }
-      }
-    }
+    for (const bool trainable : {true, false}) collect_weights(child, trainable, false, wanted);
   }
   if (wanted.size() != tensors.size()) return false;
   for (std::size_t i = 0; i < wanted.size(); ++i) {

@@ -17,6 +17,7 @@ struct KerasNode {
   std::vector<std::string> roles;   ///< of a layer, in the order of its variables: kernel, bias
   std::vector<KerasNode> children;  ///< of a model, in the order of its layers
   bool ordered = false;             ///< a Keras model: its layers' order is that of weight files
+  bool trainable = true;            ///< not frozen
   bool has_weights() const;
 };
 
