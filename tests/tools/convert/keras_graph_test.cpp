@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "convert/importers/keras_weights.hpp"
 #include "support/error_of.hpp"
@@ -23,6 +26,8 @@ std::string one_layer(const std::string& class_name, const std::string& config, 
          arguments + R"(]]]}],"input_layers":[["in",0,0]],"output_layers":[["x",0,0]]}})";
 }
 
+const std::string norm_keys = R"(,"axis":-1,"epsilon":0.001,"center":true,"scale":true)";
+
 Recipe recipe(const std::string& json, int major) {
   return keras_graph(parse_keras_model(json, "model.json"), major, "model.json").recipe;
 }
@@ -33,10 +38,10 @@ bool mentions(const std::string& text, std::string_view part) { return text.find
 
 TEST(KerasGraph, TrainingAsAnArgumentCountsInKeras2Only) {
   for (const std::string kind : {"BatchNormalization", "Dropout"}) {
-    const std::string json = one_layer(kind, "", R"({"training":true})");
+    const std::string json = one_layer(kind, norm_keys, R"({"training":true})");
     EXPECT_TRUE(mentions(refusal(json, 2), "layer \"x\": is called with training=True")) << kind;
     EXPECT_NO_THROW(recipe(json, 3)) << kind;
-    EXPECT_NO_THROW(recipe(one_layer(kind, "", R"({"training":false})"), 2)) << kind;
+    EXPECT_NO_THROW(recipe(one_layer(kind, norm_keys, R"({"training":false})"), 2)) << kind;
   }
 }
 
@@ -57,11 +62,131 @@ TEST(KerasGraph, NormalizationByOneMeanForAllChannelsIsReadWhereItIsGiven) {
   const std::string given = one_layer("Normalization", R"(,"axis":null,"mean":127.5,"variance":4.0)", "{}");
   EXPECT_EQ(recipe(given, 3).layers.size(), 2u);
   EXPECT_TRUE(recipe(given, 3).raw_pixels);
-  EXPECT_TRUE(mentions(refusal(one_layer("Normalization", R"(,"axis":null,"mean":null)", "{}"), 3), "axis=None"));
+  // Keras itself writes the None as no axes at all.
+  EXPECT_EQ(recipe(one_layer("Normalization", R"(,"axis":[],"mean":127.5,"variance":4.0)", "{}"), 3).layers.size(), 2u);
+  for (const char* axis : {"null", "[]"}) {
+    const std::string adapted = std::string(R"(,"mean":null,"variance":null,"axis":)") + axis;
+    EXPECT_TRUE(mentions(refusal(one_layer("Normalization", adapted, "{}"), 3), "axis=None")) << axis;
+  }
+}
+
+std::string error_or_nothing(const std::string& json) {
+  try {
+    recipe(json, 3);
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+/// A class's keys as every Keras writes them, then those that only later ones write.
+struct ClassConfig {
+  std::string class_name;
+  std::vector<std::pair<std::string, std::string>> always, later;
+
+  std::string without(std::string_view key, const std::string& instead = {}) const {
+    std::string config;
+    for (const auto* keys : {&always, &later}) {
+      for (const auto& [name, value] : *keys) {
+        if (name != key) config += ",\"" + name + "\":" + value;
+      }
+    }
+    return one_layer(class_name, config + instead, "{}");
+  }
+};
+
+const std::vector<ClassConfig>& class_configs() {
+  using Keys = std::vector<std::pair<std::string, std::string>>;
+  const auto window = [](Keys more) {
+    Keys keys = {{"kernel_size", "[3,3]"},
+                 {"strides", "[2,2]"},
+                 {"padding", "\"same\""},
+                 {"use_bias", "false"},
+                 {"activation", "\"linear\""}};
+    keys.insert(keys.end(), more.begin(), more.end());
+    return keys;
+  };
+  const std::pair<std::string, std::string> format = {"data_format", "\"channels_last\""};
+  const Keys pool = {{"pool_size", "[2,2]"}, {"strides", "[1,1]"}, {"padding", "\"same\""}};
+  static const std::vector<ClassConfig> configs = {
+      {"Conv2D", window({{"filters", "3"}, {"dilation_rate", "[1,1]"}}), {{"groups", "1"}, format}},
+      {"DepthwiseConv2D", window({{"depth_multiplier", "1"}}), {{"dilation_rate", "[1,1]"}, format}},
+      {"SeparableConv2D", window({{"filters", "3"}, {"depth_multiplier", "1"}}), {{"dilation_rate", "[1,1]"}, format}},
+      {"BatchNormalization", {{"axis", "-1"}, {"epsilon", "0.1"}, {"center", "true"}, {"scale", "true"}}, {}},
+      {"MaxPooling2D", pool, {format}},
+      {"AveragePooling2D", pool, {format}},
+      {"GlobalAveragePooling2D", {}, {format, {"keepdims", "true"}}},
+      {"ZeroPadding2D", {{"padding", "[[1,0],[0,1]]"}}, {format}},
+      {"Flatten", {}, {format}},
+      {"Reshape", {{"target_shape", "[192]"}}, {}},
+      {"Activation", {{"activation", "\"sigmoid\""}}, {}},
+      {"ReLU", {{"max_value", "null"}}, {{"negative_slope", "0.1"}, {"threshold", "0"}}},
+      {"LeakyReLU", {{"negative_slope", "0.1"}}, {}},
+      {"LeakyReLU", {{"alpha", "0.1"}}, {}},
+      {"Softmax", {{"axis", "-1"}}, {}},
+      {"Rescaling", {{"scale", "2"}, {"offset", "1"}}, {}},
+      {"Normalization", {{"axis", "[-1]"}}, {{"mean", "[1,2,3]"}, {"variance", "[1,2,3]"}, {"invert", "false"}}},
+      {"TFOpLambda", {{"function", "\"nn.relu\""}}, {}},
+  };
+  return configs;
+}
+
+TEST(KerasGraph, AKeyThatEveryKerasWritesIsNeverTakenAsItsDefault) {
+  for (const ClassConfig& config : class_configs()) {
+    EXPECT_NO_THROW(recipe(config.without(""), 3)) << config.class_name;
+    for (const auto& [key, value] : config.always) {
+      std::string damaged = key;
+      damaged[0] ^= 1;
+      for (const std::string& instead : {std::string(), ",\"" + damaged + "\":" + value}) {
+        const std::string message = refusal(config.without(key, instead), 3);
+        EXPECT_TRUE(mentions(message, "model.json: layer \"x\": ")) << message;
+        EXPECT_TRUE(mentions(message, " is missing from its configuration; the file is damaged")) << message;
+      }
+    }
+  }
+}
+
+TEST(KerasGraph, AKeyThatOlderKerasLacksMayBeMissingButNotDamaged) {
+  for (const ClassConfig& config : class_configs()) {
+    for (const auto& [key, value] : config.later) {
+      const bool half = key == "mean" || key == "variance";  // one without the other
+      EXPECT_EQ(mentions(error_or_nothing(config.without(key)), "is missing"), half) << config.class_name << ' ' << key;
+      for (std::size_t i = 0; i < key.size(); ++i) {
+        std::string damaged = key;
+        damaged[i] ^= 2;
+        const std::string message = refusal(config.without(key, ",\"" + damaged + "\":" + value), 3);
+        EXPECT_TRUE(mentions(message, '"' + key + "\" is missing from its configuration, which has \"" + damaged))
+            << message;
+      }
+    }
+  }
+}
+
+TEST(KerasGraph, NoneCountsOnlyWhereKerasMeansIt) {
+  const ClassConfig& conv = class_configs()[0];
+  EXPECT_TRUE(mentions(refusal(conv.without("strides", R"(,"strides":null)"), 3), "\"strides\" is null"));
+  EXPECT_TRUE(mentions(refusal(conv.without("groups", R"(,"groups":null)"), 3), "\"groups\" is null"));
+  EXPECT_NO_THROW(recipe(conv.without("activation", R"(,"activation":null)"), 3));
+  const Recipe pool =
+      recipe(one_layer("MaxPooling2D", R"(,"pool_size":[2,3],"padding":"same","strides":null)", "{}"), 3);
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(pool.layers.back().attrs.at("stride")),
+            (std::vector<std::int64_t>{2, 3}));
+  const std::string one_mean = R"(,"axis":-1,"mean":[1,2,3],"variance":null)";
+  EXPECT_TRUE(mentions(refusal(one_layer("Normalization", one_mean, "{}"), 3), "\"variance\" is missing"));
+}
+
+TEST(KerasGraph, ALayerWithoutAConfigurationIsRefused) {
+  std::string json = one_layer("ReLU", R"(,"max_value":null)", "{}");
+  const std::string config = R"({"name":"x","max_value":null})";
+  for (const char* other : {"null", "[]", "7"}) {
+    std::string damaged = json;
+    damaged.replace(damaged.find(config), config.size(), other);
+    EXPECT_TRUE(mentions(refusal(damaged, 3), "layer \"x\": \"config\" is no object")) << other;
+  }
 }
 
 TEST(KerasGraph, TheConfigurationSaysWhichKerasWroteIt) {
-  const std::string json = one_layer("ReLU", "", "{}");
+  const std::string json = one_layer("ReLU", R"(,"max_value":null)", "{}");
   EXPECT_EQ(parse_keras_model(json, "").major, 0);
   EXPECT_EQ(parse_keras_model("{\"keras_version\":\"2.21.0\"," + json.substr(1), "").major, 2);
   EXPECT_EQ(parse_keras_model("{\"keras_version\":\"3.15.1\"," + json.substr(1), "").major, 3);

@@ -113,7 +113,8 @@ TEST(KerasHostile, ALongChainIsReadAndALongerOneRefused) {
   const auto chain = [](int length) {
     std::string json = R"({"class_name":"Sequential","config":{"name":"m","build_input_shape":[null,8,8,3],"layers":[)";
     for (int i = 0; i < length; ++i)
-      json += (i > 0 ? "," : "") + (R"({"class_name":"ReLU","config":{"name":"r)" + std::to_string(i) + "\"}}");
+      json += (i > 0 ? "," : "") +
+              (R"({"class_name":"ReLU","config":{"name":"r)" + std::to_string(i) + R"(","max_value":null}})");
     return json + "]}}";
   };
   EXPECT_EQ(parse_keras_model(chain(10'000), "model.json").layers.size(), 10'001u);

@@ -1,5 +1,7 @@
 #include "convert/importers/keras_config.hpp"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/check.hpp"
@@ -16,7 +18,87 @@ void collect(const Json& json, std::vector<float>& out, int depth, const std::st
   for (const Json& item : json.as_array()) collect(item, out, depth + 1, where);
 }
 
+/// A key that get_config() of a class writes and that is read here.
+struct Key {
+  std::string_view name;
+  bool always = true;  ///< from Keras 2.0 on
+  bool null = false;   ///< may be None
+};
+
+struct ClassKeys {
+  std::string_view class_name;
+  std::vector<Key> keys;
+};
+
+std::span<const Key> keys_of(std::string_view class_name) {
+  constexpr Key filters{"filters"}, kernel_size{"kernel_size"}, strides{"strides"}, padding{"padding"},
+      dilation_rate{"dilation_rate"}, use_bias{"use_bias"}, depth_multiplier{"depth_multiplier"};
+  constexpr Key activation{.name = "activation", .null = true};
+  constexpr Key pool_strides{.name = "strides", .null = true};  // as long as the window
+  constexpr Key groups{.name = "groups", .always = false}, data_format{.name = "data_format", .always = false};
+  constexpr Key later_dilation{.name = "dilation_rate", .always = false};
+  const auto later = [](std::string_view name, bool null = false) { return Key{name, false, null}; };
+  static const std::vector<ClassKeys> classes = {
+      {"Conv2D", {filters, kernel_size, strides, padding, dilation_rate, use_bias, activation, groups, data_format}},
+      {"DepthwiseConv2D",
+       {kernel_size, strides, padding, use_bias, depth_multiplier, activation, later_dilation, data_format}},
+      {"SeparableConv2D",
+       {filters, kernel_size, strides, padding, use_bias, depth_multiplier, activation, later_dilation, data_format}},
+      {"BatchNormalization", {{"axis"}, {"epsilon"}, {"center"}, {"scale"}}},
+      {"BatchNormalizationV1", {{"axis"}, {"epsilon"}, {"center"}, {"scale"}}},
+      {"Dense", {{"units"}, use_bias, activation}},
+      {"MaxPooling2D", {{"pool_size"}, padding, pool_strides, data_format}},
+      {"AveragePooling2D", {{"pool_size"}, padding, pool_strides, data_format}},
+      {"GlobalAveragePooling2D", {data_format, later("keepdims")}},
+      {"ZeroPadding2D", {padding, data_format}},
+      {"Flatten", {data_format}},
+      {"Reshape", {{"target_shape"}}},
+      {"Activation", {{"activation"}}},
+      {"ReLU", {{.name = "max_value", .null = true}, later("negative_slope"), later("threshold")}},
+      {"Softmax", {{"axis"}}},
+      {"Rescaling", {{"scale"}, {"offset"}}},
+      {"Normalization",
+       {{.name = "axis", .null = true}, later("mean", true), later("variance", true), later("invert")}},
+      {"TFOpLambda", {{"function"}}},
+  };
+  for (const ClassKeys& known : classes) {
+    if (known.class_name == class_name) return known.keys;
+  }
+  return {};
+}
+
+/// Whether one key may be the other with a damaged character or two.
+bool resembles(std::string_view one, std::string_view other) {
+  if (one.size() != other.size()) return false;
+  int differing = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) differing += one[i] != other[i] ? 1 : 0;
+  return differing <= 2;
+}
+
 }  // namespace
+
+void KerasConfig::check_keys(std::string_view class_name) const {
+  const std::string next = "the file is damaged or was not written by Keras 2 or 3: save the model again";
+  const auto missing = [&](std::string_view key) {
+    refuse('"' + std::string(key) + "\" is missing from its configuration", next);
+  };
+  for (const Key& key : keys_of(class_name)) {
+    const Json* value = json_->find(key.name);
+    if (value != nullptr && value->is_null() && !key.null)
+      refuse('"' + std::string(key.name) + "\" is null in its configuration", next);
+    if (value != nullptr) continue;
+    if (key.always) missing(key.name);
+    for (const auto& [other, ignored] : json_->as_object()) {
+      if (!resembles(other, key.name)) continue;
+      refuse('"' + std::string(key.name) + "\" is missing from its configuration, which has \"" + other + '"', next);
+    }
+  }
+  // Keras 3 gave it another name.
+  if (class_name == "LeakyReLU" && find("alpha") == nullptr && find("negative_slope") == nullptr)
+    missing("negative_slope");
+  if (class_name == "Normalization" && (find("mean") == nullptr) != (find("variance") == nullptr))
+    missing(find("mean") == nullptr ? "mean" : "variance");
+}
 
 void KerasConfig::refuse(const std::string& message, std::string next) const {
   if (next.empty()) next = "replace it by layers that docs/convert.md lists, or export ONNX";
@@ -26,11 +108,6 @@ void KerasConfig::refuse(const std::string& message, std::string next) const {
 const Json* KerasConfig::find(std::string_view key) const {
   const Json* value = json_->find(key);
   return value == nullptr || value->is_null() ? nullptr : value;
-}
-
-bool KerasConfig::is_null(std::string_view key) const {
-  const Json* value = json_->find(key);
-  return value != nullptr && value->is_null();
 }
 
 std::string KerasConfig::text(std::string_view key, const char* fallback) const {

@@ -24,7 +24,10 @@ class KerasConfig {
   [[noreturn]] void refuse(const std::string& message, std::string next = {}) const;
 
   const Json* find(std::string_view key) const;
-  bool is_null(std::string_view key) const;  ///< present, and Python's None
+  /// Keras always writes what a layer is built from: where such a key is missing, it was damaged or renamed, and the
+  /// default that it would stand for is not what was trained. Classes without such keys pass.
+  /// @throws Error import_failed naming the key
+  void check_keys(std::string_view class_name) const;
   // @throws Error bad_header when the field has another type.
   std::string text(std::string_view key, const char* fallback) const;
   std::int64_t integer(std::string_view key, std::int64_t fallback) const;

@@ -348,11 +348,13 @@ class Translator {
     return constant_affine(in, std::move(mean), std::move(variance));
   }
   Value normalization(const Value& in) {
-    need_last_axis(at_.find("axis"), in);
+    const Json* axis = at_.find("axis");
+    const bool one_for_all = axis == nullptr || (axis->is_array() && axis->as_array().empty());  // axis=None
+    if (!one_for_all) need_last_axis(axis, in);
     if (at_.flag("invert", false)) at_.refuse("is a Normalization with invert");
     rescales_ = true;
     const bool adapted = at_.find("mean") == nullptr;
-    if (at_.is_null("axis") && adapted) {
+    if (one_for_all && adapted) {
       at_.refuse("is a Normalization with axis=None that was adapted: one mean for all channels is not supported",
                  "build it with mean= and variance=, or with axis=-1 and that mean for each channel, and save again");
     }

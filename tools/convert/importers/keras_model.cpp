@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "convert/importers/keras_config.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -189,6 +190,10 @@ class Parser {
     if (is_custom(json)) {
       reject(place, "is of the class " + layer.class_name + " of your own, which may compute anything",
              "build the model from Keras' own layers, or export ONNX");
+    }
+    if (!nested) {
+      if (!layer.config.is_object()) reject(place, "\"config\" is no object", "save the model again with Keras");
+      KerasConfig(layer.config, where, layer.name).check_keys(layer.class_name);
     }
     std::vector<RawCall> calls;
     if (const Json* nodes = json.find("inbound_nodes")) calls = parse_calls(*nodes, place);
