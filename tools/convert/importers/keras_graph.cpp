@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -19,39 +18,6 @@ struct Value {
   Dims dims;
   bool flat = false;  ///< two axes in Keras (batch, features)
 };
-
-/// The layers that act on nothing at inference. RandomCrop is none of them: it crops the middle then.
-bool is_training_only(std::string_view name) {
-  static constexpr std::string_view names[] = {"ActivityRegularization",
-                                               "AlphaDropout",
-                                               "AugMix",
-                                               "CutMix",
-                                               "Dropout",
-                                               "GaussianDropout",
-                                               "GaussianNoise",
-                                               "MixUp",
-                                               "RandAugment",
-                                               "RandomBrightness",
-                                               "RandomColorDegeneration",
-                                               "RandomColorJitter",
-                                               "RandomContrast",
-                                               "RandomElasticTransform",
-                                               "RandomErasing",
-                                               "RandomFlip",
-                                               "RandomGaussianBlur",
-                                               "RandomGrayscale",
-                                               "RandomHue",
-                                               "RandomInvert",
-                                               "RandomPerspective",
-                                               "RandomPosterization",
-                                               "RandomRotation",
-                                               "RandomSaturation",
-                                               "RandomShear",
-                                               "RandomTranslation",
-                                               "RandomZoom",
-                                               "SpatialDropout2D"};
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
 
 class Translator {
  public:

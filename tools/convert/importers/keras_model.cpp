@@ -1,7 +1,9 @@
 #include "convert/importers/keras_model.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <queue>
 #include <set>
@@ -321,6 +323,38 @@ std::string keras_snake_case(std::string_view class_name) {
     words += static_cast<char>(std::tolower(static_cast<unsigned char>(class_name[i])));
   }
   return words;
+}
+
+bool is_training_only(std::string_view class_name) {
+  static constexpr std::string_view names[] = {"ActivityRegularization",
+                                               "AlphaDropout",
+                                               "AugMix",
+                                               "CutMix",
+                                               "Dropout",
+                                               "GaussianDropout",
+                                               "GaussianNoise",
+                                               "MixUp",
+                                               "RandAugment",
+                                               "RandomBrightness",
+                                               "RandomColorDegeneration",
+                                               "RandomColorJitter",
+                                               "RandomContrast",
+                                               "RandomElasticTransform",
+                                               "RandomErasing",
+                                               "RandomFlip",
+                                               "RandomGaussianBlur",
+                                               "RandomGrayscale",
+                                               "RandomHue",
+                                               "RandomInvert",
+                                               "RandomPerspective",
+                                               "RandomPosterization",
+                                               "RandomRotation",
+                                               "RandomSaturation",
+                                               "RandomShear",
+                                               "RandomTranslation",
+                                               "RandomZoom",
+                                               "SpatialDropout2D"};
+  return std::find(std::begin(names), std::end(names), class_name) != std::end(names);
 }
 
 bool is_keras_json(std::string_view text) {

@@ -52,6 +52,9 @@ bool is_keras_json(std::string_view text);
 /// a cycle, a reference to a missing layer
 KerasModel parse_keras_model(std::string_view json, const std::string& where);
 
+/// Whether layers of this class act on nothing at inference. RandomCrop is none of them: it crops the middle then.
+bool is_training_only(std::string_view class_name);
+
 /// 2 or 3 of a version such as "2.13.1", 0 for any other text.
 int keras_major(std::string_view version);
 
