@@ -230,10 +230,13 @@ void name_keras_weights(Imported& named, const Request& request) {
     if (arch.is_auto() ? fits_recipe(recipe, named) : text.name == arch.name)
       return name_by_recipe(recipe, named, where);
   }
-  if (!name_without_architecture(named) && arch.is_auto()) {
-    fail(ErrorCode::import_failed, "holds weights that Keras only counted per class, and no architecture", where,
-         "add --arch ARCHITECTURE.json (what model.to_json() gives), a recipe, or a name such as keras:resnet50");
+  // Names and shapes that fit another framework's network do not: Keras pads, normalises and ends otherwise.
+  if (arch.is_auto()) {
+    fail(ErrorCode::import_failed, "holds weights of a Keras model and no architecture", "",
+         "add --arch ARCHITECTURE.json (what model.to_json() gives), a recipe, or a name such as keras:resnet50; if "
+         "model.save() wrote it, it is damaged");
   }
+  name_without_architecture(named);
 }
 
 /// Where the file's layers name its tensors, nothing is left to say about either.

@@ -61,6 +61,22 @@ TEST(KerasHostile, EveryFileIsRefusedForItsReason) {
   EXPECT_EQ(files, 31);
 }
 
+/// What the name says with one bit of it flipped, wherever the file has it.
+std::string with_damaged_name(std::string bytes, const std::string& name) {
+  const std::size_t at = bytes.find(name);
+  EXPECT_NE(at, std::string::npos) << name;
+  if (at != std::string::npos) bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  return bytes;
+}
+
+TEST(KerasHostile, AWholeModelThatLostItsArchitectureIsNotTakenForAnotherNetwork) {
+  for (const char* version : {"keras3", "tfkeras", "keras213"}) {
+    const std::string bytes = read_text(golden_path(std::string("keras/") + version + ".plain.h5"));
+    const std::string message = refusal(with_damaged_name(bytes, "model_config"));
+    EXPECT_NE(message.find("no architecture; add --arch"), std::string::npos) << message;
+  }
+}
+
 /// A fork costs tens of milliseconds under a sanitizer.
 std::size_t step() { return sandbox_is_weakened_by_sanitizer() ? 8 : 1; }
 

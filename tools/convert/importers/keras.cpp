@@ -150,10 +150,8 @@ void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& 
   name_keras_tensors(keras_node(recipe), weights.tensors, weights.notes, where);
 }
 
-bool name_without_architecture(Imported& weights) {
-  if (is_counted_layout(weights.tensors)) return false;
-  name_keras_tensors(weights.tensors, weights.notes);
-  return true;
+void name_without_architecture(Imported& weights) {
+  if (!is_counted_layout(weights.tensors)) name_keras_tensors(weights.tensors, weights.notes);
 }
 
 bool fits_recipe(const Recipe& recipe, const Imported& weights) {

@@ -16,8 +16,8 @@ void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& 
 bool use_keras_application(std::string_view name, Imported& weights, const std::string& where);
 /// The name whose layers the file names, or "". A file that only counts layers is never taken for one.
 std::string_view find_keras_application(const Imported& weights);
-/// Names as far as no architecture is needed. @return false when the file only counts its layers
-bool name_without_architecture(Imported& weights);
+/// Names as far as no architecture is needed: not where the file only counts its layers.
+void name_without_architecture(Imported& weights);
 /// Whether the file has all weights of a recipe.
 bool fits_recipe(const Recipe& recipe, const Imported& weights);
 
