@@ -42,7 +42,7 @@ def save(name, model, reason):
 def change(name, reason, edit):
     """The plain model with a change that Keras itself would not write."""
     path = OUT / name
-    plain().save(path)
+    plain().save_weights(path) if name.endswith(".weights.h5") else plain().save(path)
     with h5py.File(path, "r+") as file:
         edit(file)
     expected[name] = reason
@@ -94,6 +94,30 @@ def value(path, number):
     return apply
 
 
+def share_weights(file):
+    file["layers/again"] = file["layers"]
+
+
+def share_layer(file):
+    weights = file["model_weights"]
+    del weights["pool"]
+    weights["pool"] = weights["conv"]
+
+
+def list_twice(file):
+    attributes = file["model_weights/conv"].attrs
+    attributes["weight_names"] = [*attributes["weight_names"], "conv/bias"]
+
+
+def list_unknown(file):
+    attributes = file["model_weights"].attrs
+    attributes["layer_names"] = [*attributes["layer_names"], "gone"]
+
+
+def no_weights_listed(file):
+    del file["model_weights/pool"]
+
+
 change("external_link.h5", "is a link to another place or file", external_link)
 change("soft_link.h5", "is a link to another place or file", soft_link)
 change("external_data.h5", "keeps its data in another file",
@@ -102,6 +126,11 @@ change("virtual.h5", "is a virtual dataset", virtual)
 change("user_filter.h5", "HDF5 filter 32000", lzf)
 change("unwritten.h5", "the file holds 0 bytes", lambda f: replace(f, KERNEL, dtype="f4"))
 change("missing_dataset.h5", "the dataset is missing", lambda f: f.__delitem__(KERNEL))
+change("shared_layer.h5", 'pool: is the same group as "conv"', share_layer)
+change("weight_twice.h5", '"conv/bias" stands twice', list_twice)
+change("unknown_layer.h5", 'lists the layer "gone", which has no group', list_unknown)
+change("missing_group.h5", 'lists the layer "pool", which has no group', no_weights_listed)
+change("shared_groups.weights.h5", 'layers/again: is the same group as "/layers"', share_weights)
 change("nan.h5", "NaN", value(KERNEL, np.nan))
 change("infinite.h5", "infinite", value(KERNEL, np.inf))
 change("negative_variance.h5", "running_var -1", value(VARIANCE, -1))

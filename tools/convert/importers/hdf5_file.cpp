@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <new>
 #include <span>
 #include <utility>
@@ -292,12 +293,28 @@ Hdf5File::Dataset Hdf5File::describe(const std::string& path) const {
   return result;
 }
 
+std::uint64_t Hdf5File::identity(const std::string& group) const {
+  const Id id(H5Gopen2(handle_->file.get(), group.empty() ? "/" : group.c_str(), H5P_DEFAULT), H5Gclose);
+#if H5_VERSION_GE(1, 12, 0)
+  H5O_info2_t info;
+  if (!id || H5Oget_info3(id.get(), &info, H5O_INFO_BASIC) < 0) reject("the group cannot be opened", group);
+  std::uint64_t address = 0;  // libhdf5's own files begin their tokens with the object's address
+  std::memcpy(&address, &info.token, sizeof address);
+  return address;
+#else
+  H5O_info_t info;
+  if (!id || H5Oget_info(id.get(), &info) < 0) reject("the group cannot be opened", group);
+  return info.addr;
+#endif
+}
+
 std::vector<Hdf5File::Dataset> Hdf5File::datasets(const std::string& group) const {
   struct Open {
     std::string path;
     std::size_t depth;
   };
   std::vector<Open> groups = {{group, 0}};
+  std::map<std::uint64_t, std::string> seen = {{identity(group), group}};
   std::vector<Dataset> found;
   std::size_t objects = 0;
   while (!groups.empty()) {
@@ -308,11 +325,15 @@ std::vector<Hdf5File::Dataset> Hdf5File::datasets(const std::string& group) cons
       if (++objects > max_objects) reject_size(group);
       if (!is_group(path)) {
         found.push_back(describe(path));
-      } else if (open.depth + 1 < max_depth) {
-        groups.push_back({path, open.depth + 1});
-      } else {
-        fail(ErrorCode::limit_exceeded, "groups are nested more than 32 deep", source_.name() + ": " + path);
+        continue;
       }
+      const auto [other, added] = seen.emplace(identity(path), path);
+      if (!added) reject("is the same group as \"/" + other->second + "\", which Keras never writes", path);
+      if (open.depth + 1 == max_depth) {
+        fail(ErrorCode::limit_exceeded, "groups are nested more than 32 deep", source_.name() + ": " + path,
+             "save the model again with Keras");
+      }
+      groups.push_back({path, open.depth + 1});
     }
   }
   return found;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,8 +35,11 @@ class Hdf5File {
   bool has_group(const std::string& path) const;
   /// A dataset's type and shape. @throws Error import_failed when there is none or it is refused
   Dataset dataset(const std::string& path) const;
-  /// All datasets below a group ("" for the root). @throws Error import_failed, limit_exceeded
+  /// All datasets below a group ("" for the root). A group that is linked in two places is refused: walking it once per
+  /// path would take for ever. @throws Error import_failed, limit_exceeded
   std::vector<Dataset> datasets(const std::string& group) const;
+  /// Which group of the file a path leads to. @throws Error import_failed when there is none
+  std::uint64_t identity(const std::string& group) const;
 
   /// A text attribute of a group or dataset, or nothing. @throws Error import_failed when it is no text
   std::optional<std::string> text(const std::string& object, const std::string& name) const;

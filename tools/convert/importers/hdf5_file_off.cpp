@@ -14,6 +14,7 @@ Hdf5File::~Hdf5File() = default;
 bool Hdf5File::has_group(const std::string&) const { return false; }
 Hdf5File::Dataset Hdf5File::dataset(const std::string&) const { return {}; }
 std::vector<Hdf5File::Dataset> Hdf5File::datasets(const std::string&) const { return {}; }
+std::uint64_t Hdf5File::identity(const std::string&) const { return 0; }
 std::optional<std::string> Hdf5File::text(const std::string&, const std::string&) const { return std::nullopt; }
 std::optional<std::vector<std::string>> Hdf5File::texts(const std::string&, const std::string&) const {
   return std::nullopt;

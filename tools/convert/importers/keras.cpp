@@ -2,6 +2,7 @@
 #include "convert/importers/keras.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -43,20 +44,43 @@ class Datasets final : public StorageReader {
   std::vector<Hdf5File::Dataset> datasets_;
 };
 
+constexpr std::size_t max_tensors = 20'000;  // as in the counted layout
+
 /// The older layout: a list of layers, per layer a group with a list of its weights.
 void read_named(Datasets& datasets, const std::string& root, Imported& result) {
   const Hdf5File& file = datasets.file();
   std::vector<std::string> groups = file.texts(root, "layer_names").value_or(std::vector<std::string>());
-  groups.emplace_back("top_level_model_weights");
+  const std::size_t listed = groups.size();
+  groups.emplace_back("top_level_model_weights");  // of a subclassed model, in no list
   std::set<std::string_view> seen;
-  for (const std::string& layer : groups) {
+  std::map<std::uint64_t, std::string_view> layer_of;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const std::string& layer = groups[i];
     if (!seen.insert(layer).second) {
       fail(ErrorCode::import_failed, "\"" + layer + "\" stands twice in the list of layers", "layer_names",
            "save the model again with Keras");
     }
     const std::string group = root.empty() ? layer : root + '/' + layer;
-    if (layer.empty() || !file.has_group(group)) continue;
+    if (layer.empty() || !file.has_group(group)) {
+      if (i == listed) continue;
+      fail(ErrorCode::import_failed, "lists the layer \"" + layer + "\", which has no group in the file", "layer_names",
+           "the file is damaged; save the model again with Keras");
+    }
+    if (const auto [other, added] = layer_of.emplace(file.identity(group), layer); !added) {
+      fail(ErrorCode::import_failed,
+           "is the same group as \"" + std::string(other->second) + "\", which Keras never writes", group,
+           "save the model again with Keras");
+    }
+    std::set<std::string> weights;
     for (const std::string& weight : file.texts(group, "weight_names").value_or(std::vector<std::string>())) {
+      if (!weights.insert(weight).second) {
+        fail(ErrorCode::import_failed, "\"" + weight + "\" stands twice in the list of weights", group,
+             "save the model again with Keras");
+      }
+      if (result.tensors.size() == max_tensors) {
+        fail(ErrorCode::limit_exceeded, "lists more than " + std::to_string(max_tensors) + " weights", group,
+             "save the model alone, without other data");
+      }
       std::string name = layer + '/' + weight;
       if (const std::size_t colon = name.rfind(':'); colon != std::string::npos && name.find('/', colon) == name.npos)
         name.erase(colon);  // "kernel:0"
