@@ -163,6 +163,27 @@ SourceType source_type(hid_t type) {
   }
 }
 
+/// What the values of a dataset are that has no SourceType.
+std::string type_name(hid_t type) {
+  const std::string bytes = std::to_string(H5Tget_size(type));
+  switch (H5Tget_class(type)) {
+    case H5T_FLOAT:
+      return H5Tget_order(type) == H5T_ORDER_BE ? "big-endian floats" : bytes + "-byte floats of an unknown format";
+    case H5T_INTEGER:
+      return bytes + "-byte integers";
+    case H5T_COMPOUND:
+      return "compound values such as complex numbers";
+    case H5T_ENUM:
+      return "truth values or another enumeration";
+    case H5T_OPAQUE:
+      return "opaque values of " + bytes + " bytes";
+    default:
+      return "values that are no numbers";
+  }
+}
+
+constexpr const char* save_as_floats = "save the model again in float32, float16 or bfloat16";
+
 }  // namespace
 
 struct Hdf5File::Handle {
@@ -196,6 +217,11 @@ Hdf5File::Hdf5File(const SourceFile& source) : source_(source), handle_(std::mak
 }
 
 Hdf5File::~Hdf5File() = default;
+
+void Hdf5File::reject_text(const std::string& attribute) const {
+  fail(ErrorCode::limit_exceeded, "is longer than 16 MiB", source_.name() + ": " + attribute,
+       "convert a smaller model, or export ONNX");
+}
 
 std::vector<std::string> Hdf5File::children(const std::string& group) const {
   struct Found {
@@ -268,6 +294,9 @@ Hdf5File::Dataset Hdf5File::describe(const std::string& path) const {
     if (sizes[static_cast<std::size_t>(i)] > INT64_MAX) reject("the dataset's shape is damaged", path);
     result.shape.push_back(static_cast<std::int64_t>(sizes[static_cast<std::size_t>(i)]));
   }
+  const H5T_class_t kind = H5Tget_class(type.get());  // of these, a file does not hold the values but where they are
+  if (kind == H5T_VLEN || kind == H5T_REFERENCE || H5Tis_variable_str(type.get()) > 0)
+    reject("holds " + type_name(type.get()) + ", which are not read", path, save_as_floats);
   const H5D_layout_t layout = H5Pget_layout(creation.get());
   if (H5Pget_external_count(creation.get()) != 0) reject("keeps its data in another file, which is not read", path);
   if (layout == H5D_VIRTUAL) reject("is a virtual dataset, which is not read", path);
@@ -367,7 +396,7 @@ std::optional<std::vector<std::string>> Hdf5File::texts(const std::string& objec
   std::size_t bytes = 0;
   const auto keep = [&](const char* text, std::size_t length) {
     bytes += length;
-    if (bytes > max_text_bytes) fail(ErrorCode::limit_exceeded, "is longer than 16 MiB", source_.name() + ": " + where);
+    if (bytes > max_text_bytes) reject_text(where);
     result.emplace_back(text, length);
   };
   const auto texts_count = static_cast<std::size_t>(count);
@@ -382,8 +411,7 @@ std::optional<std::vector<std::string>> Hdf5File::texts(const std::string& objec
     for (const char* value : values) keep(value == nullptr ? "" : value, value == nullptr ? 0 : std::strlen(value));
   } else {
     const std::size_t size = H5Tget_size(type.get());
-    if (size == 0 || size > max_text_bytes || size * texts_count > max_text_bytes)
-      fail(ErrorCode::limit_exceeded, "is longer than 16 MiB", source_.name() + ": " + where);
+    if (size == 0 || size > max_text_bytes || size * texts_count > max_text_bytes) reject_text(where);
     std::vector<char> values(size * texts_count);
     if (H5Aread(attribute.get(), type.get(), values.data()) < 0) reject("the attribute is damaged", where);
     for (std::size_t i = 0; i < texts_count; ++i) {
@@ -405,6 +433,8 @@ std::vector<std::byte> Hdf5File::read(const Dataset& dataset) const {
   const Id id(H5Dopen2(handle_->file.get(), dataset.path.c_str(), H5P_DEFAULT), H5Dclose);
   const Id type(id ? H5Dget_type(id.get()) : -1, H5Tclose);
   if (!type) reject("the dataset cannot be opened", dataset.path);
+  if (dataset.type == SourceType::other)
+    reject("holds " + type_name(type.get()) + ", which are not read", dataset.path, save_as_floats);
   const std::int64_t bytes =
       checked_mul(element_count(dataset.shape, dataset.path), size_of(dataset.type), dataset.path);
   std::vector<std::byte> values(static_cast<std::size_t>(bytes));

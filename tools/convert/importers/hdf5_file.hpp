@@ -54,6 +54,7 @@ class Hdf5File {
   struct Handle;
   [[noreturn]] void reject(const std::string& message, const std::string& object, std::string next = {}) const;
   [[noreturn]] void reject_size(const std::string& group) const;
+  [[noreturn]] void reject_text(const std::string& attribute) const;
   /// Names in a group, in the file's order.
   std::vector<std::string> children(const std::string& group) const;
   // These two trust the path to lead over hard links only.
