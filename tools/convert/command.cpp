@@ -158,6 +158,13 @@ void check_model(const ModelFile& model) {
   }
 }
 
+/// Throws again what is wrong with the file that describes the network: as its error, not the weight file's.
+void blame_architecture(const Error& error, const std::string& weights, const ArchChoice& arch) {
+  const std::string begin = weights + ": ";
+  if (arch.file.empty() || !error.where().starts_with(begin + arch.file.front().name)) return;
+  fail(error.code(), error.message(), error.where().substr(begin.size()), error.next());
+}
+
 }  // namespace
 
 Outcome run(const Command& command) {
@@ -181,12 +188,17 @@ Outcome run(const Command& command) {
     source_bytes += file.size();
   }
 
-  ChildResult child = run_limited(
-      [&] {
-        Converted converted = convert_source(files, request);
-        return ChildOutput{converted.report.dump(), std::move(converted.model)};
-      },
-      limits_for(source_bytes), std::move(descriptors), found.path);
+  const auto convert = [&] {
+    Converted converted = convert_source(files, request);
+    return ChildOutput{converted.report.dump(), std::move(converted.model)};
+  };
+  ChildResult child;
+  try {
+    child = run_limited(convert, limits_for(source_bytes), std::move(descriptors), found.path);
+  } catch (const Error& error) {
+    blame_architecture(error, found.path, request.arch);
+    throw;
+  }
   source.check_unchanged();
   for (const auto& [name, file] : files.beside) file.check_unchanged();
 

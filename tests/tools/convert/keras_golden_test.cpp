@@ -2,6 +2,7 @@
 // (tests/golden/keras/make.py).
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -55,6 +56,33 @@ TEST_P(KerasGolden, ASubclassedModelsWeightsFindTheirRecipe) {
   const std::string weights = unpacked(GetParam() + std::string(".subclassed.weights.h5"), folder);
   expect_golden(golden(weights + " --input-size 64x64", "subclassed"));
   expect_golden(golden(weights + " --input-size 64x64 --arch keras-subclassed-resnet50", "subclassed"));
+}
+
+TEST(KerasArchitecture, ItsErrorsAreNotTheWeightFiles) {
+  const ScratchFolder folder;
+  const std::string weights = unpacked("keras3.plain.weights.h5", folder), json = folder / "net.json",
+                    said = folder / "err";
+  const std::string good = read_text(golden_path("keras/keras3.plain.json"));
+  const auto error_with = [&](const std::string& text, const std::string& arguments) {
+    std::ofstream(json, std::ios::binary) << text;
+    const std::string command =
+        RESNET_BIN_DIR "/resnet_convert " + arguments + " -o " + (folder / "net.rne") + " 2>" + said;
+    EXPECT_NE(std::system(command.c_str()), 0);
+    return read_text(said);
+  };
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    return text.replace(text.find(from), from.size(), to);
+  };
+  for (const std::string& bad :
+       {changed("[7,7],\"strides\":[2,2]", "[7,7],\"strides\":[0,0]"), changed("\"strides\"", "\"stridez\""),
+        changed("\"conv2d\",0", "\"no\",0"), std::string("{\"class_name\""), std::string("{\"class_name\":[]}")}) {
+    for (const std::string& arguments : {json + " --weights " + weights, weights + " --arch " + json}) {
+      const std::string error = error_with(bad, arguments);
+      EXPECT_TRUE(error.starts_with("resnet_convert: " + json + ": ")) << error;
+      EXPECT_NE(error.find("; "), std::string::npos) << error;  // what to do
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, KerasGolden, testing::Values("keras3", "tfkeras", "keras213"),

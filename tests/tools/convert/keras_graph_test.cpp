@@ -175,6 +175,35 @@ TEST(KerasGraph, NoneCountsOnlyWhereKerasMeansIt) {
   EXPECT_TRUE(mentions(refusal(one_layer("Normalization", one_mean, "{}"), 3), "\"variance\" is missing"));
 }
 
+TEST(KerasGraph, AnUnknownDataFormatIsNotTakenForChannelsFirst) {
+  const auto flatten = [](const std::string& format) {
+    return refusal(one_layer("Flatten", R"(,"data_format":")" + format + '"', "{}"), 3);
+  };
+  EXPECT_TRUE(mentions(flatten("channels_first"), "only channels_last is read"));
+  EXPECT_TRUE(mentions(flatten("bogus"), "data_format is \"bogus\"")) << flatten("bogus");
+}
+
+TEST(KerasGraph, NamesAreBoundedWhereTheFileIsNamed) {
+  const auto named = [](const std::string& name) {
+    std::string json = one_layer("ReLU", R"(,"max_value":null)", "{}");
+    for (std::size_t at = 0; (at = json.find("\"x\"", at)) != std::string::npos; at += name.size() + 2)
+      json.replace(at, 3, '"' + name + '"');
+    return json;
+  };
+  EXPECT_NO_THROW(recipe(named(std::string(1000, 'n')), 3));
+  EXPECT_TRUE(mentions(refusal(named(std::string(1001, 'n')), 3), "model.json: a layer's name has 1001 bytes"));
+  EXPECT_TRUE(mentions(refusal(named("a\\nb"), 3), "model.json: a layer's name holds control characters"));
+}
+
+TEST(KerasGraph, NamesOfNestedModelsCountTogether) {
+  std::string json = R"({"class_name":"ReLU","config":{"name":"x","max_value":null}})";
+  for (int i = 0; i < 3; ++i) {
+    json = R"({"class_name":"Sequential","config":{"name":")" + std::string(600, 'n') +
+           R"(","build_input_shape":[null,8,8,3],"layers":[)" + json + "]}}";
+  }
+  EXPECT_TRUE(mentions(refusal(json, 3), "has a name of 1201 bytes with its models' names")) << refusal(json, 3);
+}
+
 TEST(KerasGraph, ALayerWithoutAConfigurationIsRefused) {
   std::string json = one_layer("ReLU", R"(,"max_value":null)", "{}");
   const std::string config = R"({"name":"x","max_value":null})";

@@ -9,6 +9,7 @@
 #include "base/check.hpp"
 #include "convert/importers/hdf5_file.hpp"
 #include "convert/importers/keras_applications.hpp"
+#include "convert/importers/keras_config.hpp"
 #include "convert/importers/keras_graph.hpp"
 #include "convert/importers/keras_weights.hpp"
 
@@ -146,7 +147,11 @@ Imported read_keras_weights(std::unique_ptr<const SourceFile> unpacked) {
 }
 
 void use_keras_model(std::string_view json, const std::string& where, Imported& weights) {
-  use_model(parse_keras_model(json, where), where, weights);
+  try {
+    use_model(parse_keras_model(json, where), where, weights);
+  } catch (const Error& error) {
+    explain(error, where);
+  }
 }
 
 bool use_keras_application(std::string_view name, Imported& weights, const std::string& where) {

@@ -77,6 +77,16 @@ bool resembles(std::string_view one, std::string_view other) {
 
 }  // namespace
 
+void explain(const Error& error, const std::string& where) {
+  std::string place = error.where(), next = error.next();
+  if (!place.starts_with(where)) place = place.empty() ? where : where + ": " + place;
+  if (next.empty()) {
+    next = error.code() == ErrorCode::limit_exceeded ? "convert a smaller model, or export ONNX"
+                                                     : "save the model again with Keras";
+  }
+  fail(error.code(), error.message(), place, std::move(next));
+}
+
 void KerasConfig::check_keys(std::string_view class_name) const {
   const std::string next = "the file is damaged or was not written by Keras 2 or 3: save the model again";
   const auto missing = [&](std::string_view key) {
@@ -162,7 +172,9 @@ std::string KerasConfig::padding() const {
 }
 
 void KerasConfig::need_channels_last() const {
-  if (text("data_format", "channels_last") == "channels_last") return;
+  const std::string format = text("data_format", "channels_last");
+  if (format == "channels_last") return;
+  if (format != "channels_first") refuse("data_format is \"" + format + "\", not channels_last");
   refuse("has data_format channels_first; only channels_last is read",
          "load the weights into the same model with data_format channels_last and save that");
 }

@@ -6,8 +6,12 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "resnet_engine/error.hpp"
 
 namespace resnet::convert {
+
+/// Throws an error in a configuration again: its place begins with `where`, and it says what to do.
+[[noreturn]] void explain(const Error& error, const std::string& where);
 
 /// One layer's configuration, read field by field; a field that is null counts as absent. Every error names the file
 /// and the layer.

@@ -439,6 +439,11 @@ class Translator {
       const std::string key = key_of(prefix, layer.name);
       key_ = key;
       at_ = KerasConfig(layer.config, where_, key);
+      if (key.size() > max_keras_name) {
+        at_.refuse(
+            "has a name of " + std::to_string(key.size()) + " bytes with its models' names, 1000 at most are read",
+            "give the models shorter names and save them again");
+      }
       // The first calls of a shared model describe the layer where it was made, outside this model.
       if (inputs.empty()) at_.refuse("is a second input or a constant, which is not supported");
       check_arguments(layer, layer.calls[call.call].arguments, inputs[0]);

@@ -22,6 +22,17 @@ constexpr std::size_t max_calls = 20'000;
   fail(ErrorCode::import_failed, message, where, std::move(next));
 }
 
+/// The names become those of layers and tensors, which the model format bounds, and stand in messages.
+void check_name(const std::string& name, const std::string& what, const std::string& where) {
+  const bool printable = std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+  if (name.size() <= max_keras_name && printable) return;
+  reject(where,
+         printable ? what + " has " + std::to_string(name.size()) + " bytes, " + std::to_string(max_keras_name) +
+                         " at most are read: \"" + name.substr(0, 32) + "...\""
+                   : what + " holds control characters",
+         "name it otherwise and save the model again");
+}
+
 /// Where a call gets an input from, before names are resolved.
 struct Source {
   std::string layer;
@@ -146,7 +157,12 @@ class Parser {
   KerasModel model(const Json& json, const std::string& where, int depth) {
     if (depth > max_nesting) fail(ErrorCode::limit_exceeded, "models are nested more than 8 deep", where);
     KerasModel result;
+    if (!json.is_object()) {
+      reject(where, "is no JSON object, so it describes no Keras model",
+             "take what model.to_json() gives, or save the model again");
+    }
     result.class_name = json.at("class_name", where).as_string(where);
+    check_name(result.class_name, "the name of a class", where);
     const Json* config = json.find("config");
     // Keras 1 and early 2 wrote a Sequential model's layers as the config itself.
     const Json* layers = config == nullptr ? nullptr : config->is_array() ? config : config->find("layers");
@@ -161,6 +177,7 @@ class Parser {
              "if it has no call() of its own, save keras.Model(model.inputs, model.outputs) instead");
     }
     if (const Json* name = config->find("name"); name != nullptr && name->is_string()) result.name = name->as_string();
+    check_name(result.name, "the model's name", where);
     if (const Json* version = json.find("keras_version"); version != nullptr && version->is_string())
       result.major = keras_major(version->as_string());
     std::vector<std::vector<RawCall>> sources;
@@ -177,12 +194,14 @@ class Parser {
   std::vector<RawCall> layer(const Json& json, KerasModel& model, const std::string& where, int depth) {
     KerasLayer layer;
     layer.class_name = json.at("class_name", where).as_string(where);
+    check_name(layer.class_name, "the name of a class", where);
     layer.config = json.at("config", where);
     const Json* name = json.find("name");
     if (name == nullptr || !name->is_string()) name = layer.config.find("name");
     layer.name = name != nullptr && name->is_string()
                      ? name->as_string()
                      : keras_snake_case(layer.class_name) + '_' + std::to_string(model.layers.size());
+    check_name(layer.name, "a layer's name", where);
     const std::string place = where + ": layer \"" + layer.name + '"';
     if (const Json* module = json.find("module"); module != nullptr && module->is_string())
       layer.module = module->as_string();

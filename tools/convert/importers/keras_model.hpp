@@ -12,6 +12,9 @@ namespace resnet::convert {
 
 struct KerasModel;
 
+/// In bytes: below what the model format allows, with room for a tensor's role.
+inline constexpr std::size_t max_keras_name = 1000;
+
 /// A value inside a Keras model: what call number `call` of layer number `layer` returns.
 struct KerasValue {
   std::size_t layer = 0, call = 0;
