@@ -6,6 +6,7 @@ pip install tensorflow==2.21.0 keras==3.15.1 h5py==3.14.0, then: python tests/go
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -56,6 +57,19 @@ def change_config(name, reason, edit):
     change(name, reason, apply)
 
 
+def change_archive(name, reason, edit, compression=zipfile.ZIP_DEFLATED):
+    """The entries of the plain model's .keras file, changed and packed again."""
+    path = OUT / name
+    plain().save(path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry: archive.read(entry) for entry in archive.namelist()}
+    edit(entries)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for entry, content in entries.items():
+            archive.writestr(entry, content)
+    expected[name] = reason
+
+
 KERNEL, CONV = "model_weights/conv/conv/kernel", "model_weights/conv/conv"
 VARIANCE = "model_weights/norm/norm/moving_variance"
 
@@ -104,6 +118,10 @@ def share_layer(file):
     weights["pool"] = weights["conv"]
 
 
+def retype(dtype):
+    return lambda file: replace(file, KERNEL, dtype=dtype, data=file[KERNEL][()].astype(dtype))
+
+
 def list_twice(file):
     attributes = file["model_weights/conv"].attrs
     attributes["weight_names"] = [*attributes["weight_names"], "conv/bias"]
@@ -135,9 +153,14 @@ change("nan.h5", "NaN", value(KERNEL, np.nan))
 change("infinite.h5", "infinite", value(KERNEL, np.inf))
 change("negative_variance.h5", "running_var -1", value(VARIANCE, -1))
 change("integers.h5", "weights are floating point", lambda f: replace(f, KERNEL, dtype="i4", data=np.ones(f[KERNEL].shape)))
+for kind, dtype, reason in (("big_endian", ">f4", "holds big-endian floats, which are not read"),
+                            ("complex", "c8", "holds compound values such as complex numbers"),
+                            ("truth", "?", "holds truth values or another enumeration")):
+    change(f"{kind}.h5", reason, retype(dtype))
 change("no_layer_list.h5", "without the weights of a Keras model", lambda f: f["model_weights"].attrs.__delitem__("layer_names"))
 change("number_for_text.h5", "is no text", lambda f: f.attrs.__setitem__("model_config", 7))
-change("config_array.h5", '"class_name" is missing', lambda f: f.attrs.__setitem__("model_config", "[1, 2]"))
+change("config_array.h5", "is no JSON object, so it describes no Keras model",
+       lambda f: f.attrs.__setitem__("model_config", "[1, 2]"))
 
 save("two_outputs.h5", network([], outputs=2), "has 2 outputs (head0, head1)")
 save("group_norm.h5", network([L.GroupNormalization(3, name="norm")]), '"norm": is of the class GroupNormalization')
@@ -193,5 +216,23 @@ change_config("same_name.h5", 'two layers are named "conv"', same_name)
 change_config("more_filters.h5", "conv/kernel is 2x3x3x3, expected 4x3x3x3", more_filters)
 change_config("huge_filters.h5", "layer 'conv': weight", lambda layers, _: layers[1]["config"].__setitem__("filters", 2**40))
 change_config("no_layers.h5", "it is a subclassed model", lambda layers, config: config.pop("layers"))
+
+def swell(entry, size):
+    return lambda entries: entries.__setitem__(entry, entries[entry].ljust(size))
+
+
+def empty(entries):
+    entries["metadata.json"] = b""
+
+
+def listed(entries):
+    entries["config.json"] = b"[]"
+
+
+change_archive("bzip2.keras", "zip method 12, only 8 (deflate)", lambda entries: None, zipfile.ZIP_BZIP2)
+change_archive("large_config.keras", 'entry "config.json" has 15728640 bytes', swell("config.json", 15 << 20))
+change_archive("swollen_metadata.keras", 'entry "metadata.json" has 1048576 bytes', swell("metadata.json", 1 << 20))
+change_archive("config_list.keras", "config.json: is no JSON object", listed)
+change_archive("empty_metadata.keras", "metadata.json: malformed JSON at byte 0; save", empty)
 
 (OUT / "expected.txt").write_text("".join(f"{name}\t{reason}\n" for name, reason in expected.items()))

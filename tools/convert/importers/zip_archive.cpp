@@ -161,12 +161,18 @@ ZipArchive::ZipArchive(const SourceFile& file, Compression compression)
     const std::string name = stat.name;
     if (leaves_archive(name)) reject(file, "entry \"" + name + "\" has a name that leaves the archive");
     const bool stored = stat.comp_method == ZIP_CM_STORE && stat.comp_size == stat.size;
-    if (!stored && (compression == Compression::refused || stat.comp_method != ZIP_CM_DEFLATE)) {
+    if (!stored && compression == Compression::allowed && stat.comp_method != ZIP_CM_DEFLATE) {
+      reject(file,
+             "entry \"" + name + "\" is compressed with zip method " + std::to_string(stat.comp_method) +
+                 ", only 8 (deflate) is read",
+             "pack the entries again without compression");
+    }
+    if (!stored && compression == Compression::refused) {
       reject(file, "entry \"" + name + "\" is compressed; torch.save never compresses",
              "unpack it and load it in Python, then torch.save(state_dict, \"model.pth\")");
     }
     if (stat.encryption_method != ZIP_EM_NONE) reject(file, "entry \"" + name + "\" is encrypted", "decrypt it first");
-    entries_.push_back({name, stat.size});
+    entries_.push_back({name, stat.size, stat.comp_size});
     if (!handle_->index.emplace(entries_.back().name, entries_.size() - 1).second) {
       reject(file, "two entries are named \"" + name + '"');
     }

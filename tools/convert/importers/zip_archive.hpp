@@ -26,6 +26,7 @@ class ZipArchive {
   struct Entry {
     std::string name;
     std::uint64_t bytes = 0;
+    std::uint64_t stored_bytes = 0;  ///< compressed, or the same
   };
   const std::vector<Entry>& entries() const noexcept { return entries_; }
   /// Index of the entry of that name.
