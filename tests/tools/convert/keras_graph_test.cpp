@@ -175,6 +175,15 @@ TEST(KerasGraph, NoneCountsOnlyWhereKerasMeansIt) {
   EXPECT_TRUE(mentions(refusal(one_layer("Normalization", one_mean, "{}"), 3), "\"variance\" is missing"));
 }
 
+TEST(KerasGraph, InputsThatNoPictureFitsAreTheFilesFault) {
+  for (const std::string size : {"0", "-4", "16385", "1099511627776"}) {
+    std::string json = one_layer("ReLU", R"(,"max_value":null)", "{}");
+    json.replace(json.find("[null,8,8,3]"), 12, "[null,8," + size + ",3]");
+    const std::string message = refusal(json, 3);
+    EXPECT_TRUE(mentions(message, "model.json: layer \"in\": takes images with a side of " + size)) << message;
+  }
+}
+
 TEST(KerasGraph, AnUnknownDataFormatIsNotTakenForChannelsFirst) {
   const auto flatten = [](const std::string& format) {
     return refusal(one_layer("Flatten", R"(,"data_format":")" + format + '"', "{}"), 3);

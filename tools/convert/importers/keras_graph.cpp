@@ -12,6 +12,8 @@
 namespace resnet::convert {
 namespace {
 
+constexpr std::int64_t max_side = 16'384;  // as pictures have
+
 /// A value of our graph with what is known of its size; batch is 1.
 struct Value {
   std::string name;
@@ -417,6 +419,11 @@ class Translator {
     if (sizes[3].is_null()) at_.refuse("does not say its number of channels");
     if (sizes[1].is_null() || sizes[2].is_null())
       graph_.recipe.note = "the model takes any input size: 224 assumed where it says none, --input-size changes it";
+    for (const std::size_t axis : {1u, 2u}) {
+      if (size(axis) >= 1 && size(axis) <= max_side) continue;
+      at_.refuse("takes images with a side of " + std::to_string(size(axis)) + " pixels, 1 to 16384 are run",
+                 "build the model for another input size and save that");
+    }
     return add(key_of("", layer.name), "input", {}, {{"channels", size(3)}, {"height", size(1)}, {"width", size(2)}});
   }
   static std::string key_of(const std::string& prefix, const std::string& name) {

@@ -194,7 +194,7 @@ std::vector<std::byte> ZipArchive::read(std::size_t entry, std::uint64_t limit) 
     fail(ErrorCode::limit_exceeded,
          "entry \"" + info.name + "\" has " + std::to_string(info.bytes) + " bytes, the limit is " +
              std::to_string(limit),
-         file_.name());
+         file_.name(), "the file is damaged or was made to exhaust memory");
   }
   zip_file_t* opened = zip_fopen_index(handle_->zip, entry, 0);
   if (opened == nullptr) {
