@@ -220,7 +220,7 @@ void name_keras_weights(Imported& named, const Request& request) {
   const std::string& where = request.source_name;
   if (!arch.file.empty()) {
     const RecipeText& text = arch.file.front();
-    if (is_keras_json(text.json)) return use_keras_model(text.json, text.name, named);
+    if (is_keras_json(text.json)) return use_keras_model(text.json, text.name, named.keras_major, named);
     return name_by_recipe(parse_recipe(text.json, text.name), named, where);
   }
   const std::string_view application = arch.is_auto() ? find_keras_application(named) : arch.name;

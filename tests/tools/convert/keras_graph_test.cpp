@@ -232,6 +232,10 @@ TEST(KerasGraph, TheConfigurationSaysWhichKerasWroteIt) {
     const Recipe hard = recipe(one_layer("Activation", R"(,"activation":"hard_sigmoid")", "{}"), major);
     return std::get<double>(hard.layers.back().attrs.at("alpha"));
   };
+  EXPECT_TRUE(mentions(refusal(one_layer("Activation", R"(,"activation":"hard_sigmoid")", "{}"), 0),
+                       "nothing says which of them wrote the model"));
+  EXPECT_TRUE(mentions(refusal("{\"backend\":\"tensorflow\",\"keras_versioo\":\"2.21.0\"," + json.substr(1), 3),
+                       "but no \"keras_version\""));
   EXPECT_EQ(slope(2), 0.2);
   EXPECT_EQ(slope(3), 1.0 / 6.0);
 }

@@ -77,6 +77,14 @@ TEST(KerasHostile, AWholeModelThatLostItsArchitectureIsNotTakenForAnotherNetwork
   }
 }
 
+TEST(KerasHostile, AHardSigmoidOfAnUnknownKerasIsNotGuessed) {
+  for (const char* name : {"tfkeras.features.h5", "keras213.features.h5"}) {
+    const std::string bytes = read_text(golden_path(std::string("keras/") + name));
+    const std::string message = refusal(with_damaged_name(bytes, "keras_version"));
+    EXPECT_NE(message.find("hard_sigmoid, which Keras 2 and 3 compute differently"), std::string::npos) << message;
+  }
+}
+
 /// A fork costs tens of milliseconds under a sanitizer.
 std::size_t step() { return sandbox_is_weakened_by_sanitizer() ? 8 : 1; }
 

@@ -99,9 +99,9 @@ void read_counted(Datasets& datasets, Imported& result) {
   }
 }
 
-void use_model(const KerasModel& model, const std::string& where, Imported& weights) {
+void use_model(const KerasModel& model, const std::string& where, int major, Imported& weights) {
   // The architecture's own word counts: weights alone often do not say which Keras wrote them.
-  KerasGraph graph = keras_graph(model, model.major != 0 ? model.major : weights.keras_major, where);
+  KerasGraph graph = keras_graph(model, model.major != 0 ? model.major : major, where);
   name_keras_tensors(keras_node(model), weights.tensors, weights.notes, where);
   add_constants(weights, std::move(graph.constants));
   weights.graph = std::move(graph.recipe);
@@ -134,7 +134,8 @@ Imported read_h5(const SourceFiles& files) {
   Imported result = read_hdf5(files.main, nullptr);
   const auto& datasets = static_cast<const Datasets&>(*result.storages);
   if (const auto config = datasets.file().text("", "model_config")) {
-    use_keras_model(*config, files.main.name(), result);
+    const auto version = datasets.file().text("", "keras_version");
+    use_keras_model(*config, files.main.name(), version ? keras_major(*version) : 0, result);
   }
   return result;
 }
@@ -146,9 +147,9 @@ Imported read_keras_weights(std::unique_ptr<const SourceFile> unpacked) {
   return read_hdf5(source, std::move(unpacked));
 }
 
-void use_keras_model(std::string_view json, const std::string& where, Imported& weights) {
+void use_keras_model(std::string_view json, const std::string& where, int keras_major, Imported& weights) {
   try {
-    use_model(parse_keras_model(json, where), where, weights);
+    use_model(parse_keras_model(json, where), where, keras_major, weights);
   } catch (const Error& error) {
     explain(error, where);
   }
@@ -162,7 +163,7 @@ bool use_keras_application(std::string_view name, Imported& weights, const std::
   }
   const KerasModel model = keras_application(name, classes);
   if (model.layers.empty()) return false;
-  use_model(model, where, weights);
+  use_model(model, where, weights.keras_major, weights);
   weights.graph->why = "keras.applications' " + model.name + ", by the names of its layers";
   return true;
 }

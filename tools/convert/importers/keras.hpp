@@ -7,7 +7,8 @@ namespace resnet::convert {
 /// The weights of an HDF5 file that lies in memory, named as the file names them.
 Imported read_keras_weights(std::unique_ptr<const SourceFile> unpacked);
 /// Translates the architecture (what to_json() writes), sets it as the graph and names the tensors by it.
-void use_keras_model(std::string_view json, const std::string& where, Imported& weights);
+/// @param keras_major which Keras wrote it where it does not say so itself, or 0
+void use_keras_model(std::string_view json, const std::string& where, int keras_major, Imported& weights);
 
 /// Names the tensors of a weight file by a recipe of ours whose weights are called "<layer>/<role>".
 void name_by_recipe(const Recipe& recipe, Imported& weights, const std::string& where);

@@ -125,6 +125,12 @@ class Translator {
     if (kind == "silu" || kind == "swish") return add(name, "silu", {in}, {});
     if (kind == "leaky_relu") return add(name, "leaky_relu", {in}, {{"alpha", 0.2}});
     if (kind == "hard_sigmoid") {
+      if (keras_major_ == 0) {
+        at_.refuse(
+            "has the activation hard_sigmoid, which Keras 2 and 3 compute differently, and nothing says which "
+            "of them wrote the model",
+            "the file is damaged; save the model again");
+      }
       return add(name, "hard_sigmoid", {in}, {{"alpha", keras_major_ < 3 ? 0.2 : 1.0 / 6.0}, {"beta", 0.5}});
     }
     at_.refuse("has the activation \"" + kind + "\", which is not supported");

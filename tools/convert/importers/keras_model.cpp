@@ -180,6 +180,8 @@ class Parser {
     check_name(result.name, "the model's name", where);
     if (const Json* version = json.find("keras_version"); version != nullptr && version->is_string())
       result.major = keras_major(version->as_string());
+    if (json.find("backend") != nullptr && json.find("keras_version") == nullptr)
+      reject(where, "has a \"backend\", but no \"keras_version\": Keras 2 writes both");
     std::vector<std::vector<RawCall>> sources;
     for (const Json& item : layers->as_array(where)) sources.push_back(layer(item, result, where, depth));
     if (result.class_name == "Sequential") {

@@ -74,8 +74,9 @@ Imported read(const SourceFiles& files) {
   const Json* version = metadata.find("keras_version");
   Imported result = read_keras_weights(std::move(unpacked));
   result.format = "Keras archive";
-  if (version != nullptr && version->is_string() && keras_major(version->as_string()) == 2) result.keras_major = 2;
-  use_keras_model(config, file.name() + ": config.json", result);
+  const int major = version != nullptr && version->is_string() ? keras_major(version->as_string()) : 0;
+  if (major == 2) result.keras_major = 2;
+  use_keras_model(config, file.name() + ": config.json", major, result);
   return result;
 }
 
