@@ -125,7 +125,7 @@ class Expander {
         inputs.push_back({reader->rows() == 1 ? name : name + "[" + std::to_string(row) + "]", name, reader, row, {}});
       }
     } catch (const Error& failure) {
-      failed(name, failure.message());
+      failed(name, failure.message() + (failure.next().empty() ? "" : "; " + failure.next()));
     }
   }
 };

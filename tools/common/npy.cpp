@@ -19,6 +19,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "array files are read and written as they lie in memory");
 
 constexpr std::string_view magic = "\x93NUMPY";
+constexpr std::size_t piece_bytes = std::size_t{64} * 1024;
 
 [[noreturn]] void reject(ErrorCode code, std::string message, std::string_view where) {
   throw Error(code, std::move(message), std::string(where),
@@ -44,7 +45,7 @@ class HeaderParser {
         header.type = type(string());
       } else if (key == "fortran_order" && !order) {
         order = true;
-        if (boolean()) reject(ErrorCode::unsupported, "the array is in Fortran order", where_);
+        header.fortran_order = boolean();
       } else if (key == "shape" && !shape) {
         shape = true;
         header.shape = tuple();
@@ -135,6 +136,18 @@ class HeaderParser {
   std::string_view text_, where_;
 };
 
+float value_at(NpyType type, const std::byte* at) {
+  if (type == NpyType::u8) return static_cast<float>(std::to_integer<int>(*at));
+  if (type == NpyType::f32) {
+    float value = 0;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  }
+  double value = 0;
+  std::memcpy(&value, at, sizeof value);
+  return static_cast<float>(value);
+}
+
 std::uint64_t little_endian(std::span<const std::byte> bytes) {
   std::uint64_t value = 0;
   for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
@@ -182,11 +195,15 @@ NpyHeader parse_npy_header(std::span<const std::byte> prefix, std::uint64_t file
     }
   }
   if (empty) bytes = 0;
+  header.fortran_order = header.fortran_order && header.shape.size() > 1;  // else both orders are one
   const std::uint64_t present = file_bytes - std::min<std::uint64_t>(offset, file_bytes);
   const auto wanted = static_cast<std::uint64_t>(bytes);
   const std::string sizes = std::to_string(present) + " bytes of data where the shape needs " + std::to_string(wanted);
   if (present < wanted) reject(ErrorCode::truncated, sizes, where);
   if (present > wanted) reject(ErrorCode::trailing_bytes, sizes, where);
+  if (header.fortran_order && bytes > max_npy_fortran_bytes) {
+    reject(ErrorCode::limit_exceeded, "the array is in Fortran order and larger than 256 MiB", where);
+  }
   return header;
 }
 
@@ -196,10 +213,12 @@ NpyReader::NpyReader(std::string path) : path_(std::move(path)) {
   if (descriptor_ < 0 || fstat(descriptor_, &info) != 0) {
     const std::string reason = std::strerror(errno);
     if (descriptor_ >= 0) close(descriptor_);
-    throw Error(ErrorCode::io, "cannot open: " + reason, path_);
+    throw Error(ErrorCode::io, "cannot open: " + reason, path_, "check the path");
   }
   try {
-    if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::io, "is not a regular file", path_);
+    if (!S_ISREG(info.st_mode)) {
+      throw Error(ErrorCode::io, "is not a regular file", path_, "name an array that numpy.save wrote to disk");
+    }
     std::vector<std::byte> prefix(max_npy_header_bytes + 12);
     std::size_t filled = 0;
     for (ssize_t got = 1; got > 0 && filled < prefix.size(); filled += static_cast<std::size_t>(got)) {
@@ -222,43 +241,60 @@ std::int64_t NpyReader::row_elements() const {
   return product;
 }
 
+void NpyReader::read_exactly(std::size_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t got = pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorCode::io, std::string("cannot read: ") + std::strerror(errno), path_);
+    if (got == 0) {
+      throw Error(ErrorCode::file_changed, "the file became shorter while it was read", path_,
+                  "wait until it is written completely");
+    }
+    out = out.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::size_t>(got);
+  }
+}
+
 void NpyReader::read_rows(std::int64_t first, std::int64_t count, std::span<float> out) const {
   const std::int64_t elements = row_elements() * count;
   if (first < 0 || count < 0 || first > rows() - count || static_cast<std::int64_t>(out.size()) != elements) {
     throw Error(ErrorCode::invalid_argument, "rows outside the array or a buffer of the wrong size", path_);
   }
+  if (header_.fortran_order) return read_fortran_rows(first, count, out);
   const std::size_t size = npy_type_size(header_.type);
-  auto offset = static_cast<off_t>(header_.data_offset + static_cast<std::size_t>(first * row_elements()) * size);
-  const auto read_exactly = [&](void* data, std::size_t bytes) {
-    auto* to = static_cast<std::byte*>(data);
-    while (bytes > 0) {
-      const ssize_t got = pread(descriptor_, to, bytes, offset);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw Error(ErrorCode::io, std::string("cannot read: ") + std::strerror(errno), path_);
-      if (got == 0) throw Error(ErrorCode::file_changed, "the file became shorter while it was read", path_);
-      to += got;
-      offset += got;
-      bytes -= static_cast<std::size_t>(got);
-    }
-  };
-  if (header_.type == NpyType::f32) {
-    read_exactly(out.data(), out.size_bytes());
-    return;
-  }
-  std::vector<std::byte> piece(64 * 1024);
+  std::size_t offset = header_.data_offset + static_cast<std::size_t>(first * row_elements()) * size;
+  if (header_.type == NpyType::f32) return read_exactly(offset, std::as_writable_bytes(out));
+  std::vector<std::byte> piece(piece_bytes);
   while (!out.empty()) {
     const std::size_t n = std::min(out.size(), piece.size() / size);
-    read_exactly(piece.data(), n * size);
-    for (std::size_t i = 0; i < n; ++i) {
-      if (header_.type == NpyType::u8) {
-        out[i] = static_cast<float>(std::to_integer<int>(piece[i]));
-      } else {
-        double value = 0;
-        std::memcpy(&value, piece.data() + i * size, size);
-        out[i] = static_cast<float>(value);
-      }
-    }
+    read_exactly(offset, std::span(piece).first(n * size));
+    for (std::size_t i = 0; i < n; ++i) out[i] = value_at(header_.type, piece.data() + i * size);
     out = out.subspan(n);
+    offset += n * size;
+  }
+}
+
+/// The file is a sequence of columns: all rows' values at one place within a row. Several are read at once where they
+/// are short, of long ones only the rows that are asked for.
+void NpyReader::read_fortran_rows(std::int64_t first, std::int64_t count, std::span<float> out) const {
+  if (out.empty()) return;
+  const std::size_t size = npy_type_size(header_.type), column = static_cast<std::size_t>(rows()) * size;
+  const auto row = static_cast<std::size_t>(row_elements()), wanted = static_cast<std::size_t>(count);
+  const std::size_t at_once = std::max<std::size_t>(piece_bytes / column, 1);
+  std::vector<std::byte> piece;
+  std::vector<std::int64_t> index(header_.shape.size(), 0);  // of the column, the second axis fastest
+  for (std::size_t begin = 0; begin < row; begin += at_once) {
+    const std::size_t columns = std::min(at_once, row - begin);
+    piece.resize((columns - 1) * column + wanted * size);
+    read_exactly(header_.data_offset + begin * column + static_cast<std::size_t>(first) * size, piece);
+    for (std::size_t c = 0; c < columns; ++c) {
+      std::int64_t place = 0;  // in C order
+      for (std::size_t axis = 1; axis < index.size(); ++axis) place = place * header_.shape[axis] + index[axis];
+      for (std::size_t r = 0; r < wanted; ++r) {
+        out[r * row + static_cast<std::size_t>(place)] = value_at(header_.type, piece.data() + c * column + r * size);
+      }
+      for (std::size_t axis = 1; axis < index.size() && ++index[axis] == header_.shape[axis]; ++axis) index[axis] = 0;
+    }
   }
 }
 

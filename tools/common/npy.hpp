@@ -20,16 +20,19 @@ std::size_t npy_type_size(NpyType type) noexcept;
 struct NpyHeader {
   NpyType type = NpyType::f32;
   std::vector<std::int64_t> shape;
+  bool fortran_order = false;  ///< the first axis varies fastest
   std::size_t data_offset = 0;
   std::int64_t elements() const;
 };
 
 inline constexpr std::size_t max_npy_header_bytes = 64 * 1024;
 inline constexpr std::size_t max_npy_rank = 32;
+/// A row of an array in Fortran order lies spread over the whole file, which is bearable in the page cache only.
+inline constexpr std::int64_t max_npy_fortran_bytes = std::int64_t{256} << 20;
 
-/// Parses the start of a file of `file_bytes` bytes. Strict: C order, little endian, exact file size, no unknown or
-/// repeated key. @throws Error bad_header, bad_dtype, unsupported (Fortran order), truncated, trailing_bytes,
-/// limit_exceeded, overflow; `where` names the file
+/// Parses the start of a file of `file_bytes` bytes. Strict: little endian, exact file size, no unknown or repeated
+/// key. @throws Error bad_header, bad_dtype, truncated, trailing_bytes, limit_exceeded (also for large arrays in
+/// Fortran order), overflow; `where` names the file
 NpyHeader parse_npy_header(std::span<const std::byte> prefix, std::uint64_t file_bytes, std::string_view where);
 
 /// An open array file, read by rows: a row is everything behind the first axis. Thread-safe.
@@ -46,11 +49,15 @@ class NpyReader {
   std::int64_t rows() const noexcept { return header_.shape.empty() ? 1 : header_.shape[0]; }
   std::int64_t row_elements() const;
 
-  /// Rows [first, first + count) as float32 (float64 is rounded, uint8 taken as 0..255).
+  /// Rows [first, first + count) as float32 (float64 is rounded, uint8 taken as 0..255), in C order whatever the
+  /// file's.
   /// @throws Error invalid_argument, io, file_changed
   void read_rows(std::int64_t first, std::int64_t count, std::span<float> out) const;
 
  private:
+  void read_exactly(std::size_t offset, std::span<std::byte> out) const;
+  void read_fortran_rows(std::int64_t first, std::int64_t count, std::span<float> out) const;
+
   std::string path_;
   int descriptor_ = -1;
   NpyHeader header_;

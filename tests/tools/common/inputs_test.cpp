@@ -147,8 +147,10 @@ TEST(ExpandInputs, RefusesArraysOfAnotherShapeOrNone) {
   write_text(folder / "broken.npy", "not an array");
   EXPECT_EQ(failure(folder / "matrix.npy"), "expected a float32 array of N x C x H x W");
   EXPECT_EQ(failure(folder / "empty.npy"), "the array is empty");
-  EXPECT_EQ(failure(folder / "broken.npy"), "this is no NumPy array file");
-  EXPECT_EQ(failure(folder / "missing.npy"), "cannot open: No such file or directory");
+  EXPECT_EQ(
+      failure(folder / "broken.npy"),
+      "this is no NumPy array file; write it with numpy.save(path, numpy.ascontiguousarray(x, dtype=numpy.float32))");
+  EXPECT_EQ(failure(folder / "missing.npy"), "cannot open: No such file or directory; check the path");
 }
 
 }  // namespace

@@ -68,8 +68,20 @@ TEST(NpyHeader, RefusesOtherElementTypes) {
   }
 }
 
-TEST(NpyHeader, RefusesFortranOrder) {
-  EXPECT_EQ(refusal(file_text("{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }", 4)), ErrorCode::unsupported);
+TEST(NpyHeader, KnowsFortranOrderWhereItMatters) {
+  EXPECT_TRUE(parse(file_text("{'descr': '|u1', 'fortran_order': True, 'shape': (1, 4), }", 4)).fortran_order);
+  EXPECT_FALSE(parse(file_text("{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }", 4)).fortran_order);
+  const std::string large = file_text("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 33554433), }", 0);
+  const auto parse_large = [&] {
+    parse_npy_header(std::as_bytes(std::span(large)), large.size() + std::uint64_t{8} * 33554433, "x.npy");
+  };
+  try {
+    parse_large();
+    FAIL() << "took an array whose rows would be read from all over a large file";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::limit_exceeded);
+    EXPECT_NE(error.next().find("ascontiguousarray"), std::string::npos);
+  }
 }
 
 TEST(NpyHeader, RefusesAFileOfTheWrongSize) {
@@ -174,6 +186,49 @@ TEST(NpyFile, ConvertsDoublesAndBytes) {
   EXPECT_EQ(out, (std::vector<float>{1, 255}));
 }
 
+/// rows x 3 x 2 of the values 100 r + 10 i + j, the first axis fastest.
+std::string fortran_text(std::int64_t rows, bool bytes) {
+  std::string text = file_text(std::string("{'descr': '") + (bytes ? "|u1" : "<f4") +
+                                   "', 'fortran_order': True, 'shape': (" + std::to_string(rows) + ", 3, 2), }",
+                               0);
+  for (int j = 0; j < 2; ++j) {
+    for (int i = 0; i < 3; ++i) {
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const auto value = static_cast<float>(100 * r + 10 * i + j);
+        if (bytes) {
+          text += static_cast<char>(value);
+        } else {
+          text.append(reinterpret_cast<const char*>(&value), sizeof value);
+        }
+      }
+    }
+  }
+  return text;
+}
+
+TEST(NpyFile, ReadsFortranOrder) {
+  const ScratchFolder folder;
+  write_text(folder / "b.npy", fortran_text(2, true));
+  std::vector<float> all(12);
+  NpyReader(folder / "b.npy").read_rows(0, 2, all);
+  EXPECT_EQ(all, (std::vector<float>{0, 1, 10, 11, 20, 21, 100, 101, 110, 111, 120, 121}));
+
+  for (const std::int64_t rows : {3, 20'000}) {  // several columns in one read, and one in more than one piece
+    write_text(folder / "f.npy", fortran_text(rows, false));
+    const NpyReader reader(folder / "f.npy");
+    for (const std::int64_t first : {std::int64_t{1}, rows - 2}) {
+      reader.read_rows(first, 2, all);
+      std::vector<float> expected;
+      for (const std::int64_t r : {first, first + 1}) {
+        for (const std::int64_t place : {0, 1, 10, 11, 20, 21}) expected.push_back(static_cast<float>(100 * r + place));
+      }
+      EXPECT_EQ(all, expected) << rows << " rows from " << first;
+    }
+    std::vector<float> none;
+    reader.read_rows(rows, 0, none);
+  }
+}
+
 TEST(NpyFile, NoticesThatTheFileBecameShorter) {
   const ScratchFolder folder;
   const std::string text = file_text("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 8);
@@ -204,7 +259,7 @@ TEST(NpyFile, NamesAMissingFile) {
     const NpyReader reader("/nowhere/x.npy");
     FAIL() << "opened a missing file";
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "/nowhere/x.npy: cannot open: No such file or directory");
+    EXPECT_STREQ(error.what(), "/nowhere/x.npy: cannot open: No such file or directory; check the path");
   }
 }
 
