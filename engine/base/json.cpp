@@ -256,6 +256,10 @@ std::string Json::dump(int indent) const {
 
 Json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits) {
   Builder builder(where, limits);
+  // The library takes a zero byte for the end of the text and would not look behind it.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    fail(ErrorCode::bad_header, "malformed JSON at byte " + std::to_string(zero) + ": a zero byte", where);
+  }
   if (!nlohmann::json::sax_parse(text, &builder)) fail(ErrorCode::bad_header, "malformed JSON", where);
   return std::move(builder.result);
 }

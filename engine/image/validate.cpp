@@ -1,5 +1,6 @@
 #include "image/validate.hpp"
 
+#include <charconv>
 #include <cmath>
 #include <string>
 
@@ -7,6 +8,12 @@
 
 namespace resnet {
 namespace {
+
+/// The shortest digits that read back to the same number: 1e+300, not 301 digits.
+std::string number_text(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
 
 class Checker {
  public:
@@ -27,7 +34,7 @@ class Checker {
       // As float32, because that is what the arithmetic uses: 1e-60 would divide by zero.
       const float rounded = static_cast<float>(value);
       if (!std::isfinite(rounded) || (positive && !(rounded > 0))) {
-        bad(field, std::to_string(value) + " is out of range",
+        bad(field, number_text(value) + " is out of range",
             positive ? "use finite values above 0" : "use finite values");
       }
     }
@@ -54,7 +61,7 @@ void validate_preprocess(const Preprocess& preprocess, ErrorCode code) {
     check.side(preprocess.crop_w, "crop");
   }
   if (!std::isfinite(static_cast<float>(255 * preprocess.scale)) || preprocess.scale == 0) {
-    check.bad("scale", std::to_string(preprocess.scale) + " is out of range", "use a finite factor other than 0");
+    check.bad("scale", number_text(preprocess.scale) + " is out of range", "use a finite factor other than 0");
   }
   const auto channels = static_cast<std::size_t>(preprocess.channels());
   check.per_channel(preprocess.mean, channels, false, "mean");

@@ -63,6 +63,17 @@ TEST(Safetensors, NamesTheBrokenRule) {
   EXPECT_EQ(refusal(R"({"__metadata__":{"a":1}})", 0), ErrorCode::bad_header);
 }
 
+TEST(Safetensors, IsPaddedWithSpacesOnly) {
+  const std::string header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+  const SourceFile padded = SourceFile::from_bytes(to_bytes(file_bytes(header + "   ", 8)), "w.safetensors");
+  EXPECT_EQ(read(padded).tensors.size(), 1u);
+  for (const char pad : {'\t', '\n', '\0'}) {
+    EXPECT_EQ(refusal(header + std::string(3, pad), 8), ErrorCode::bad_header) << int{pad};
+    EXPECT_EQ(refusal(header + std::string(1, pad) + "  ", 8), ErrorCode::bad_header) << int{pad};
+  }
+  EXPECT_EQ(refusal(header + std::string(1, '\0') + "{}", 8), ErrorCode::bad_header);  // JSON behind the JSON
+}
+
 TEST(Safetensors, RefusesOverlapAndDuplicates) {
   const auto pair = [](const char* first, const char* second) {
     return std::string(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":)") + first +

@@ -37,6 +37,13 @@ TEST(Json, RefusesWhatIsNotJson) {
   }
 }
 
+TEST(Json, AZeroByteDoesNotEndTheText) {
+  using namespace std::string_literals;
+  for (const std::string& text : {"{}\0"s, "{}\0 junk"s, "\0{}"s, "[\0]"s, "\"\0\""s}) {
+    EXPECT_EQ(error_of(text), ErrorCode::bad_header) << text;
+  }
+}
+
 TEST(Json, CountsValuesWhileParsing) {
   JsonLimits limits;
   limits.max_values = 4;

@@ -90,7 +90,11 @@ Imported read(const SourceFiles& files) {
   }
   const auto header = file.read(8, length);
   const std::string_view text(reinterpret_cast<const char*>(header.data()), header.size());
-  const std::size_t end = text.find_last_not_of(' ');  // the header may be padded
+  const std::size_t end = text.find_last_not_of(' ');  // the header may be padded with spaces, and with nothing else
+  if (end == std::string_view::npos || text[end] != '}') {
+    fail(ErrorCode::bad_header, "the header ends neither in } nor in spaces behind it", file.name(),
+         "download or copy the file again");
+  }
   const Json json = parse_json(text.substr(0, end + 1), file.name());
 
   std::vector<Entry> entries;
