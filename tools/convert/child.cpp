@@ -166,7 +166,7 @@ ReadEnd read_all(int fd, std::span<std::byte> out, Clock::time_point deadline) {
   fail(ErrorCode::import_failed, how, where, "the file is damaged or was tampered with; nothing was written");
 }
 
-[[noreturn]] void rethrow(const std::string& report, const std::string& where) {
+[[noreturn]] void rethrow(const std::string& report, const std::string& where, const std::vector<std::string>& others) {
   const Json json = parse_json(report, where);
   const std::int64_t code = json.at("code").as_int();
   const bool known = code >= 1 && code <= static_cast<int>(ErrorCode::internal);
@@ -174,7 +174,10 @@ ReadEnd read_all(int fd, std::span<std::byte> out, Clock::time_point deadline) {
   // Tensors and layers are named below the file.
   if (place.empty()) {
     place = where;
-  } else if (!place.starts_with(tools::printable(where)) && !place.starts_with("--")) {
+  } else if (!place.starts_with(tools::printable(where)) && !place.starts_with("--") &&
+             std::none_of(others.begin(), others.end(), [&](const std::string& other) {
+               return !other.empty() && place.starts_with(tools::printable(other));
+             })) {
     place = where + ": " + place;
   }
   const ErrorCode kind = known ? static_cast<ErrorCode>(code) : ErrorCode::import_failed;
@@ -198,7 +201,7 @@ ChildLimits limits_for(std::uint64_t file_bytes) {
 }
 
 ChildResult run_limited(const std::function<ChildOutput()>& work, const ChildLimits& limits, std::vector<int> keep,
-                        const std::string& where) {
+                        const std::string& where, const std::vector<std::string>& others) {
   const auto deadline = Clock::now() + std::chrono::milliseconds(limits.wall_ms);
   Pipe pipe;
   std::fflush(nullptr);
@@ -236,7 +239,7 @@ ChildResult run_limited(const std::function<ChildOutput()>& work, const ChildLim
   receive(std::as_writable_bytes(std::span(result.report)));
   result.data.resize(header.data_bytes);
   receive(result.data);
-  if (header.failed == 1) rethrow(result.report, where);
+  if (header.failed == 1) rethrow(result.report, where, others);
   return result;
 }
 

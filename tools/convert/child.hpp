@@ -32,9 +32,9 @@ struct ChildResult {
 
 /// Runs `work` in a forked child inside the sandbox and returns what it returned. `keep` are the descriptors that it
 /// may use. Call from a process with one thread.
-/// @throws the Error that `work` threw (codes, texts and all), or Error import_failed naming `where` when the child
-/// died, stalled, or used more than `limits`
+/// @throws the Error that `work` threw (codes, texts and all), its place behind `where` unless it starts with that or
+/// with one of `others`; or Error import_failed naming `where` when the child died, stalled, or used more than `limits`
 ChildResult run_limited(const std::function<ChildOutput()>& work, const ChildLimits& limits, std::vector<int> keep,
-                        const std::string& where);
+                        const std::string& where, const std::vector<std::string>& others = {});
 
 }  // namespace resnet::convert

@@ -117,19 +117,30 @@ void check_output(const Command& command, const std::string& weights) {
 /// The files that hold weights of an ONNX model by the user's leave: regular files (no links) in the model's folder
 /// whose name starts with the model's file name or ends as such files do. All are opened before the model is parsed,
 /// which alone says which of them it needs.
-void open_beside(const std::string& path, const std::string& output, SourceFiles& files) {
+void open_external_data(const std::string& path, const std::string& output, SourceFiles& files) {
   namespace fs = std::filesystem;
-  constexpr std::size_t limit = 64;
+  constexpr std::size_t limit = 64, most_others = 10'000;
   const fs::path model(path), folder = model.has_parent_path() ? model.parent_path() : fs::path(".");
   const std::string own = model.filename().string();
   std::error_code error;
   std::vector<std::string> names;
+  files.external_data = true;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     const bool fits =
         name.starts_with(own) || name.ends_with(".data") || name.ends_with(".bin") || name.ends_with(".weights");
     std::error_code gone;
-    if (fits && name != own && entry->symlink_status(gone).type() == fs::file_type::regular) names.push_back(name);
+    const bool link = entry->symlink_status(gone).type() == fs::file_type::symlink;
+    if (name == own) continue;
+    if (fits && !link) {
+      names.push_back(name);
+    } else if (files.no_external.size() < most_others) {
+      files.no_external.emplace(
+          name, SourceFiles::Unreadable{entry->path().string(),
+                                        fits ? "is a link" : "has a name that --allow-external-data does not take",
+                                        fits ? "copy the file itself into the model's folder"
+                                             : "save the model again with its weights in \"" + own + ".data\""});
+    }
   }
   if (error) fail(ErrorCode::io, "cannot be listed: " + error.message(), folder.string(), "make the folder readable");
   if (names.size() > limit) {
@@ -139,11 +150,10 @@ void open_beside(const std::string& path, const std::string& output, SourceFiles
          "--allow-external-data", "move the model and its files to a folder of their own");
   }
   for (const std::string& name : names) {
-    const std::string beside = (folder / name).string();
-    if (tools::same_file(beside, output)) {
+    if (tools::same_file((folder / name).string(), output)) {
       fail(ErrorCode::invalid_argument, "may hold the model's weights", "--output " + output, "choose another name");
     }
-    files.beside.emplace(name, SourceFile::open(beside));
+    files.open_beside(folder.string(), name, "copy the file itself into the model's folder");
   }
 }
 
@@ -158,11 +168,15 @@ void check_model(const ModelFile& model) {
   }
 }
 
-/// Throws again what is wrong with the file that describes the network: as its error, not the weight file's.
-void blame_architecture(const Error& error, const std::string& weights, const ArchChoice& arch) {
-  const std::string begin = weights + ": ";
-  if (arch.file.empty() || !error.where().starts_with(begin + arch.file.front().name)) return;
-  fail(error.code(), error.message(), error.where().substr(begin.size()), error.next());
+/// The files besides the weights that a message may name as its place.
+std::vector<std::string> other_names(const Request& request, const SourceFiles& files, const Command& command) {
+  std::vector<std::string> names = {command.map};
+  for (const RecipeText& recipe : request.arch.file) names.push_back(recipe.name);
+  for (const auto& [name, file] : files.beside) names.push_back(file.name());
+  for (const auto* broken : {&files.unreadable, &files.no_external}) {
+    for (const auto& [name, file] : *broken) names.push_back(file.path);
+  }
+  return names;
 }
 
 }  // namespace
@@ -175,8 +189,8 @@ Outcome run(const Command& command) {
   tools::AtomicFile output(command.output);  // now: an unwritable place shall not cost a conversion
   const SourceFile source = SourceFile::open(found.path);
   SourceFiles files(source);
-  if (command.allow_external_data) open_beside(found.path, command.output, files);
   open_hub_files(found.path, files);
+  if (command.allow_external_data) open_external_data(found.path, command.output, files);
   for (const auto& [name, file] : files.beside) {
     if (!tools::same_file(file.name(), command.output)) continue;
     fail(ErrorCode::invalid_argument, "is also an input", "--output " + command.output, "choose another name");
@@ -188,17 +202,12 @@ Outcome run(const Command& command) {
     source_bytes += file.size();
   }
 
-  const auto convert = [&] {
-    Converted converted = convert_source(files, request);
-    return ChildOutput{converted.report.dump(), std::move(converted.model)};
-  };
-  ChildResult child;
-  try {
-    child = run_limited(convert, limits_for(source_bytes), std::move(descriptors), found.path);
-  } catch (const Error& error) {
-    blame_architecture(error, found.path, request.arch);
-    throw;
-  }
+  ChildResult child = run_limited(
+      [&] {
+        Converted converted = convert_source(files, request);
+        return ChildOutput{converted.report.dump(), std::move(converted.model)};
+      },
+      limits_for(source_bytes), std::move(descriptors), found.path, other_names(request, files, command));
   source.check_unchanged();
   for (const auto& [name, file] : files.beside) file.check_unchanged();
 

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 constexpr std::array<const char*, 4> weight_files = {"model.safetensors", "model.safetensors.index.json",
                                                      "pytorch_model.bin", "pytorch_model.bin.index.json"};
 constexpr std::size_t max_shards = 1000;
+constexpr const char* fetch_configuration = "fetch it again, or convert the weight file alone from another folder";
 
 bool is_file(const fs::path& path) {
   std::error_code error;
@@ -30,7 +31,11 @@ std::string weight_file(const std::string& path) {
   if (!fs::is_directory(path, error)) return path;
   std::string names;
   for (const char* name : weight_files) {
-    if (is_file(fs::path(path) / name)) return (fs::path(path) / name).string();
+    const std::string file = (fs::path(path) / name).string();
+    if (const std::string why = why_no_file(file); !why.empty()) {
+      fail(ErrorCode::io, why, file, "fetch it again, or name another weight file");
+    }
+    if (is_file(file)) return file;
     names += (names.empty() ? "" : ", ") + std::string(name);
   }
   if (is_file(fs::path(path) / "saved_model.pb")) {
@@ -42,30 +47,29 @@ std::string weight_file(const std::string& path) {
 
 void open_hub_files(const std::string& path, SourceFiles& files) {
   const fs::path main(path);
-  fs::path folder = main.parent_path();
-  if (folder.empty()) folder = ".";
-  std::vector<std::string> names = {"config.json", "preprocessor_config.json"};
-  constexpr std::string_view index = ".index.json";
-  if (path.ends_with(index)) {
-    const std::string suffix = path.ends_with(".bin.index.json") ? ".bin" : ".safetensors";
-    std::error_code error;
-    std::size_t shards = 0;
-    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-      const std::string name = at->path().filename().string();
-      if (!name.ends_with(suffix) || name.find("-of-") == std::string::npos) continue;
-      if (++shards > max_shards) {
-        fail(ErrorCode::limit_exceeded, "holds more than " + std::to_string(max_shards) + " weight files",
-             folder.string());
-      }
-      names.push_back(name);
+  const std::string folder = main.parent_path().string(), own = main.filename().string();
+  const auto open = [&](const std::string& name, const char* next) {
+    if (name != own) files.open_beside(folder, name, next);
+  };
+  // Links are how the hub's cache is made; one that leads nowhere is a file that was not fetched.
+  for (const char* name : {"config.json", "preprocessor_config.json"}) open(name, fetch_configuration);
+  if (!path.ends_with(".index.json")) return;
+
+  const std::string suffix = path.ends_with(".bin.index.json") ? ".bin" : ".safetensors";
+  const fs::path listed = folder.empty() ? "." : folder;
+  std::error_code error;
+  std::size_t shards = 0;
+  for (fs::directory_iterator at(listed, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (!name.ends_with(suffix)) continue;  // no index says how its files are called
+    if (++shards > max_shards) {
+      fail(ErrorCode::limit_exceeded, "holds more than " + std::to_string(max_shards) + " weight files",
+           listed.string(), "move the index and its files to a folder of their own");
     }
-    if (error) fail(ErrorCode::io, "cannot be listed: " + error.message(), folder.string());
+    open(name, "fetch it again");
   }
-  for (const std::string& name : names) {
-    const fs::path beside = folder / name;
-    if (name != main.filename().string() && is_file(beside)) {
-      files.beside.emplace(name, SourceFile::open(beside.string()));
-    }
+  if (error) {
+    fail(ErrorCode::io, "cannot be listed: " + error.message(), listed.string(), "make the folder readable");
   }
 }
 

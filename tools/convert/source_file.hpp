@@ -15,8 +15,9 @@ namespace resnet::convert {
 /// error, not a signal. Move-only; reading is thread-safe.
 class SourceFile {
  public:
+  /// `instead` is what to do where the path is a directory.
   /// @throws Error io when the path is missing, unreadable or not a regular file
-  static SourceFile open(const std::string& path);
+  static SourceFile open(const std::string& path, std::string_view instead = "name the weight file inside it");
   /// A file held in memory, for tests and the fuzzer.
   static SourceFile from_bytes(std::vector<std::byte> bytes, std::string name);
 
@@ -50,15 +51,26 @@ class SourceFile {
 /// The file that is converted, and the files beside it that it may need. All are open before the first byte is parsed:
 /// the parsing process can open nothing.
 struct SourceFiles {
+  /// A file that is there and cannot be read, which matters only when it is asked for.
+  struct Unreadable {
+    std::string path, why, next;
+  };
   SourceFiles(const SourceFile& only) : main(only) {}  // implicit: most sources are one file
-  /// The file of that name (without folders) beside the main one, or null.
-  const SourceFile* find(std::string_view name) const {
-    const auto found = beside.find(name);
-    return found == beside.end() ? nullptr : &found->second;
-  }
+  /// Opens `name` in `folder` ("" is the current one) where there is such a file; `next` is what to do about one that
+  /// cannot be read.
+  void open_beside(const std::string& folder, const std::string& name, const std::string& next);
+  /// The file of that name (without folders) beside the main one, or null when there is none.
+  /// @throws Error io when it is there and cannot be read
+  const SourceFile* find(std::string_view name) const;
 
   const SourceFile& main;  ///< outlives this object
   std::map<std::string, SourceFile, std::less<>> beside;
+  std::map<std::string, Unreadable, std::less<>> unreadable;
+  bool external_data = false;                                  ///< whether an ONNX model may keep weights beside it
+  std::map<std::string, Unreadable, std::less<>> no_external;  ///< files there that may not hold them
 };
+
+/// Why the path cannot be opened as a file ("is a directory"), or nothing when it can or when nothing is there.
+std::string why_no_file(const std::string& path);
 
 }  // namespace resnet::convert

@@ -1,5 +1,6 @@
 // Folders as Hugging Face's hub lays them out: weights, config.json, preprocessor_config.json, several weight files.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -170,6 +171,46 @@ TEST_F(HubFolder, ALabelOffsetLeavesClassesOut) {
   EXPECT_EQ(bias, std::vector<float>(all.begin() + 1, all.end()));
 }
 
+TEST_F(HubFolder, AConfigurationThatIsThereAndCannotBeReadIsAnErrorThatNamesIt) {
+  for (const std::string name : {"config.json", "preprocessor_config.json"}) {
+    const auto refused = [&](const std::string& why, const auto& put) {
+      const std::string file = copy("huggingface/basic") + '/' + name;
+      fs::remove(file);
+      put(file);
+      const Result run = convert(folder / "hub");
+      EXPECT_EQ(run.code, 3) << run.out;
+      EXPECT_EQ(run.err, "resnet_convert: " + file + ": " + why +
+                             "; fetch it again, or convert the weight file alone from another folder\n");
+      fs::remove(file);
+    };
+    // What an interrupted download leaves in the hub's cache.
+    refused("is a link to a file that is missing",
+            [](const std::string& file) { fs::create_symlink("../../blobs/gone", file); });
+    refused("is a directory", [](const std::string& file) { fs::create_directory(file); });
+    refused("is not a regular file", [](const std::string& file) { ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0); });
+  }
+  const std::string hub = copy("huggingface/basic");
+  fs::rename(hub + "/config.json", hub + "/blob");
+  fs::create_symlink("blob", hub + "/config.json");  // how a complete cache looks
+  EXPECT_EQ(convert(hub).code, 0);
+}
+
+TEST_F(HubFolder, WeightsThatAreThereAndCannotBeReadAreNotPassedOver) {
+  const std::string hub = copy("huggingface/basic");
+  fs::rename(hub + "/model.safetensors", hub + "/pytorch_model.bin");
+  fs::create_symlink("gone", hub + "/model.safetensors");
+  const Result run = convert(hub);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "/model.safetensors: is a link to a file that is missing; fetch it again")) << run.err;
+}
+
+TEST_F(HubFolder, AMessageNamesOneFile) {
+  const std::string hub = copy("timm/hub");
+  write_text(hub + "/config.json", "{");
+  const Result run = convert(hub);
+  EXPECT_EQ(run.err.rfind("resnet_convert: " + hub + "/config.json: malformed JSON", 0), 0u) << run.err;
+}
+
 TEST_F(HubFolder, EveryFileOfAnIndexMustBeThereAndBelongToIt) {
   const std::string second = "model-00002-of-00002.safetensors", name = "/" + second;
   std::string hub = copy("huggingface/bottleneck");
@@ -179,6 +220,20 @@ TEST_F(HubFolder, EveryFileOfAnIndexMustBeThereAndBelongToIt) {
   Result run = convert(hub);
   EXPECT_EQ(run.code, 3);
   EXPECT_TRUE(mentions(run.err, "names files that are not beside it: " + second)) << run.err;
+
+  hub = copy("huggingface/bottleneck");
+  fs::rename(hub + name, hub + "/last.safetensors");  // any name will do
+  std::string index = read_text(hub + "/model.safetensors.index.json");
+  for (std::size_t at = index.find(second); at != std::string::npos; at = index.find(second)) {
+    index.replace(at, second.size(), "last.safetensors");
+  }
+  write_text(hub + "/model.safetensors.index.json", index);
+  EXPECT_EQ(convert(hub).code, 0);
+  fs::remove(hub + "/last.safetensors");
+  fs::create_symlink("gone", hub + "/last.safetensors");
+  run = convert(hub);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "/last.safetensors: is a link to a file that is missing; fetch it again")) << run.err;
 
   hub = copy("huggingface/bottleneck");
   fs::copy_file(hub + "/model-00001-of-00002.safetensors", hub + name, fs::copy_options::overwrite_existing);

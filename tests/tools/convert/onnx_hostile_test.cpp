@@ -213,6 +213,9 @@ TEST(OnnxHostile, ExternalDataNeedsAPlainNameAndLeave) {
     const SourceFile file = SourceFile::from_bytes(to_bytes(bytes), "model.onnx");
     SourceFiles files(file);
     files.beside.emplace("w.bin", SourceFile::from_bytes(std::vector<std::byte>(500), "w.bin"));
+    files.external_data = true;
+    files.beside.emplace("config.json", SourceFile::from_bytes(std::vector<std::byte>(500), "config.json"));
+    files.no_external.emplace("config.json", SourceFiles::Unreadable{"config.json", "has another name", "save again"});
     const Imported imported = onnx_importer.read(files);
     return imported.storages->read(imported.tensors.at(0).storage).size();
   };
@@ -223,6 +226,7 @@ TEST(OnnxHostile, ExternalDataNeedsAPlainNameAndLeave) {
   EXPECT_THROW(read_beside(external("w.bin", "-1")), Error);
   EXPECT_THROW(read_beside(external("w.bin", "0", "400")), Error);
   EXPECT_THROW(read_beside(external("other.bin")), Error);
+  EXPECT_EQ(error_of([&] { read_beside(external("config.json")); }).message(), "has another name");
 }
 
 TEST(OnnxHostile, FieldsThatAreNoModelAreRefused) {

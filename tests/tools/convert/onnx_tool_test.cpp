@@ -1,5 +1,6 @@
 // ONNX files through the tool itself: exit codes, one line of error, the parent's side of external data.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -101,9 +102,20 @@ TEST_F(OnnxTool, ExternalDataIsOpenedOnlyAsARegularFileBesideTheModel) {
   const std::string source = folder / "external.onnx", data = folder / "external.onnx.data";
   Outcome outcome = convert(source, "--allow-external-data");
   EXPECT_EQ(outcome.exit_code, 3);
-  EXPECT_NE(outcome.error.find("external.onnx.data"), std::string::npos) << outcome.error;
+  const auto refused = [&](const std::string& why) {
+    outcome = convert(source, "--allow-external-data");
+    EXPECT_EQ(outcome.exit_code, 3);
+    EXPECT_NE(outcome.error.find(why), std::string::npos) << outcome.error;
+  };
+  refused("\"external.onnx.data\", which is not in the model's folder; copy it there");
   fs::create_symlink(golden_path("onnx/external.onnx.data"), data);
-  EXPECT_EQ(convert(source, "--allow-external-data").exit_code, 3);
+  refused(data + ": is a link; copy the file itself");
+  fs::remove(data);
+  fs::create_directory(data);
+  refused(data + ": is a directory; copy the file itself");
+  fs::remove(data);
+  ASSERT_EQ(::mkfifo(data.c_str(), 0600), 0);
+  refused(data + ": is not a regular file; copy the file itself");
   fs::remove(data);
   fs::copy_file(golden_path("onnx/external.onnx.data"), data);
   EXPECT_EQ(convert(source).exit_code, 3);  // without leave

@@ -58,7 +58,8 @@ void check_names(const Names& found, const Names& wanted, const std::string& fil
 
 Imported read(const SourceFiles& files) {
   const SourceFile& index = files.main;
-  if (index.size() > max_index) fail(ErrorCode::limit_exceeded, "is larger than 16 MiB", index.name());
+  if (index.size() > max_index)
+    fail(ErrorCode::limit_exceeded, "is larger than 16 MiB", index.name(), "fetch the index again");
   const auto bytes = index.read(0, index.size());
   const Json json = parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, index.name());
   std::map<std::string, Names> shards;
@@ -78,7 +79,8 @@ Imported read(const SourceFiles& files) {
   for (const auto& [name, wanted] : shards) {
     const SourceFile& file = *files.find(name);
     const Importer& importer = find_importer(file);
-    if (&importer == &sharded_importer) fail(ErrorCode::import_failed, "is an index again", file.name());
+    if (&importer == &sharded_importer)
+      fail(ErrorCode::import_failed, "is an index again", file.name(), "fetch the weight file of that name");
     Imported part = importer.read(SourceFiles(file));
     Names found;
     std::size_t count = 0;

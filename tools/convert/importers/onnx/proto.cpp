@@ -355,12 +355,17 @@ class Parser {
       reject("keeps its values in \"" + location + "\", which is no plain file name", where,
              "save the model as one file: onnx.save(onnx.load(\"model.onnx\"), \"one.onnx\")");
     }
+    if (!files_.external_data) {
+      reject("keeps its values in another file, \"" + location + '"', where,
+             "convert with --allow-external-data, with that file in the model's folder");
+    }
+    if (const auto other = files_.no_external.find(location); other != files_.no_external.end()) {
+      fail(ErrorCode::import_failed, other->second.why, other->second.path, other->second.next);
+    }
     const SourceFile* file = files_.find(location);
     if (file == nullptr) {
-      reject("keeps its values in another file, \"" + location + '"', where,
-             files_.beside.empty() ? "convert with --allow-external-data, with that file in the model's folder"
-                                   : "the option takes only regular files in the model's folder whose name starts with "
-                                     "the model's or ends in .data, .bin or .weights");
+      reject("keeps its values in \"" + location + "\", which is not in the model's folder", where,
+             "copy it there under that name");
     }
     if (offset > file->size() || (length ? *length : bytes) > file->size() - offset) {
       fail(ErrorCode::truncated,
