@@ -1,6 +1,7 @@
 #include "convert/arch_answers.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.hpp"
 
@@ -27,6 +28,7 @@ ArchAnswers take_answers(std::string& arch) {
   if (comma == std::string::npos) return answers;
   const std::string text = arch.substr(comma + 1);
   arch.resize(comma);
+  std::set<std::string_view> answered;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view answer = std::string_view(text).substr(begin, end - begin);
@@ -34,6 +36,9 @@ ArchAnswers take_answers(std::string& arch) {
     const std::size_t equals = answer.find('=');
     if (equals == std::string_view::npos) unknown(answer);
     const std::string_view question = answer.substr(0, equals), value = answer.substr(equals + 1);
+    if (!answered.insert(question).second) {
+      fail(ErrorCode::invalid_argument, "answers \"" + std::string(question) + "\" twice", "--arch", "give one answer");
+    }
     if (question == "stride") {
       answers.stride_in_1x1 = either(answer, value, "1x1", "3x3");
     } else if (question == "aa") {

@@ -57,15 +57,17 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 /// Leaves out the classes that the training counted before the first real one.
-void drop_offset_classes(std::int64_t offset, Recipe& recipe, std::vector<SourceTensor>& tensors,
+void drop_offset_classes(const SourceConfig& config, Recipe& recipe, std::vector<SourceTensor>& tensors,
                          std::vector<std::string>& notes) {
+  const std::int64_t offset = config.label_offset;
   if (offset == 0) return;
   for (SourceTensor& tensor : tensors) {
     if ((tensor.name != "fc.weight" && tensor.name != "fc.bias") || tensor.shape.empty()) continue;
     if (tensor.shape[0] <= offset) {
       fail(ErrorCode::import_failed,
-           "has " + std::to_string(tensor.shape[0]) + " classes, label_offset is " + std::to_string(offset),
-           tensor.key);
+           "leaves out " + std::to_string(offset) + " classes, but " + tensor.key + " has " +
+               std::to_string(tensor.shape[0]),
+           config.offset_where, leave_configuration);
     }
     const std::int64_t all = element_count(tensor.shape, tensor.key);
     tensor.shape[0] -= offset;
@@ -82,7 +84,8 @@ Preprocess fit_channels(Preprocess preset, std::int64_t wanted) {
   return preset;
 }
 
-void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Request& request, const Recipe& recipe) {
+/// `where` is what chose the preset: "--preset", or a file.
+void check_channels(const Preprocess& preprocess, std::int64_t wanted, const std::string& where) {
   const std::int64_t channels = preprocess.channels();
   if (channels == wanted) return;
   std::string fitting;
@@ -90,13 +93,24 @@ void check_channels(const Preprocess& preprocess, std::int64_t wanted, const Req
     const Preprocess preset = fit_channels(Preprocess::preset(name), wanted);
     if (preset.channels() == wanted) fitting += (fitting.empty() ? "" : ", ") + name;
   }
-  const bool given = !request.preset.empty();
+  const bool given = where == "--preset";
   fail(given ? ErrorCode::invalid_argument : ErrorCode::import_failed,
        "preset " + preprocess.name + " makes " + std::to_string(channels) + (channels == 1 ? " channel" : " channels") +
            ", but the network takes " + std::to_string(wanted),
-       given ? "--preset" : recipe.name,
-       fitting.empty() ? "no preset fits: " + std::string(given ? "leave it out" : "take it out of the recipe")
+       where,
+       fitting.empty() ? "no preset fits: " + std::string(given ? "leave it out" : "take it out of that file")
                        : "choose with --preset among " + fitting);
+}
+
+/// What `make` makes of a file's words about preprocessing; what is wrong with them is that file's fault.
+template <class Make>
+Preprocess preprocess_of(const std::string& file, Make make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    const std::string place = error.where().starts_with("preprocess") ? error.where() : "preprocess";
+    fail(ErrorCode::import_failed, error.message(), file + ": " + place, error.next());
+  }
 }
 
 /// A preset chosen by name is fitted to the network's input; an object that a recipe holds is taken as it stands, but
@@ -105,8 +119,10 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Sourc
                      std::span<const TensorToWrite> tensors, const Dims& input) {
   std::optional<Preprocess> preprocess;
   bool named = true;
+  std::string where = recipe.where.empty() ? recipe.name : recipe.where;
   if (!request.preset.empty()) {
     preprocess = Preprocess::preset(request.preset);
+    where = "--preset";
   } else if (known != nullptr) {
     preprocess = Preprocess::preset(known->preset);
   } else if (!request.assume_preset.empty()) {
@@ -114,21 +130,32 @@ Preset choose_preset(const Request& request, const KnownFile* known, const Sourc
   } else if (!config.preprocess_json.empty()) {
     preprocess = Preprocess::from_json(config.preprocess_json);
     named = false;
+    where = config.preprocess_where;
   } else if (!config.preprocess_refusal.empty()) {
     fail(ErrorCode::import_failed, "cannot be expressed as a preset", config.preprocess_refusal,
          "choose one with --preset: " + joined(Preprocess::preset_names()));
   } else if (!recipe.preprocess_json.empty()) {
-    preprocess = Preprocess::from_json(recipe.preprocess_json);
+    preprocess = preprocess_of(where, [&] { return Preprocess::from_json(recipe.preprocess_json); });
     named = false;
   } else if (recipe.raw_pixels ? input.c == 1 || input.c == 3 : !recipe.preset.empty()) {
     constexpr std::int64_t max_side = 8192;  // a habit of the source, not its word: pictures end at 16384
-    if (std::max(input.h, input.w) > max_side) return {};
-    preprocess = Preprocess::preset(recipe.raw_pixels ? raw_preset(recipe.layers, tensors) : recipe.preset);
+    if (std::max(input.h, input.w) > max_side && !request.input_size) return {};
+    const std::string name = recipe.raw_pixels ? raw_preset(recipe.layers, tensors) : recipe.preset;
+    preprocess = preprocess_of(where, [&] { return Preprocess::preset(name); });
   }
   if (!preprocess) return {};
   if (named) preprocess = fit_channels(*preprocess, input.c);
-  check_channels(*preprocess, input.c, request, recipe);
-  if (named || request.input_size) preprocess = preprocess->with_input_size(input.h, input.w);
+  check_channels(*preprocess, input.c, where);
+  if (request.input_size) {
+    try {
+      preprocess = preprocess->with_input_size(input.h, input.w);
+    } catch (const Error& error) {
+      fail(ErrorCode::invalid_argument, "preset " + preprocess->name + " cannot scale to it: " + error.message(),
+           "--input-size", error.next());
+    }
+  } else if (named) {
+    preprocess = preprocess_of(where, [&] { return preprocess->with_input_size(input.h, input.w); });
+  }
   return {preprocess->name, preprocess->to_json()};
 }
 
@@ -142,17 +169,23 @@ TensorTable tensor_table(const std::vector<TensorToWrite>& tensors) {
 std::int64_t count_classes(const Recipe& recipe, const std::vector<TensorToWrite>& tensors, const Request& request,
                            Dims& input) {
   constexpr std::int64_t max_values = std::int64_t{1} << 31;  // 8 GiB of floats
-  const Graph graph = build_graph(recipe.layers, recipe.output, tensor_table(tensors));
-  input = graph.input_dims();
-  const std::vector<Dims> shapes = infer_shapes(graph, 1, input.h, input.w);
-  for (std::size_t i = 0; i < shapes.size(); ++i) {
-    if (shapes[i].elements() <= max_values) continue;
-    fail(request.input_size ? ErrorCode::invalid_argument : ErrorCode::import_failed,
-         "makes " + to_string(shapes[i]) + " values of one picture, the limit is 2^31",
-         "layer \"" + graph.nodes[i].name + '"',
-         request.input_size ? "give a smaller --input-size" : "the file is damaged, or give an --input-size");
+  try {
+    const Graph graph = build_graph(recipe.layers, recipe.output, tensor_table(tensors));
+    input = graph.input_dims();
+    const std::vector<Dims> shapes = infer_shapes(graph, 1, input.h, input.w);
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      if (shapes[i].elements() <= max_values) continue;
+      fail(request.input_size ? ErrorCode::invalid_argument : ErrorCode::import_failed,
+           "makes " + to_string(shapes[i]) + " values of one picture, the limit is 2^31",
+           "layer \"" + graph.nodes[i].name + '"',
+           request.input_size ? "give a smaller --input-size" : "the file is damaged, or give an --input-size");
+    }
+    return shapes[static_cast<std::size_t>(graph.output)].elements();
+  } catch (const Error& error) {
+    if (recipe.where.empty()) throw;
+    fail(error.code(), error.message(), recipe.where + (error.where().empty() ? "" : ": " + error.where()),
+         error.next().empty() ? "docs/format.md describes layers" : error.next());
   }
-  return shapes[static_cast<std::size_t>(graph.output)].elements();
 }
 
 std::vector<std::string> choose_labels(const Request& request, const SourceConfig& config, bool imagenet,
@@ -162,11 +195,14 @@ std::vector<std::string> choose_labels(const Request& request, const SourceConfi
                                     : imagenet               ? request.imagenet_labels
                                                              : recipe.labels;
   if (!labels.empty() && static_cast<std::int64_t>(labels.size()) != classes) {
+    const bool offset = !request.labels && !config.labels.empty() && config.label_offset > 0;
     fail(request.labels ? ErrorCode::invalid_argument : ErrorCode::import_failed,
-         std::to_string(labels.size()) + " labels, but the network puts out " + std::to_string(classes) + " values",
+         std::to_string(labels.size()) + " labels, but the network puts out " + std::to_string(classes) + " values" +
+             (offset ? " behind label_offset " + std::to_string(config.label_offset) : ""),
          request.labels           ? "--labels"
-         : !config.labels.empty() ? "config.json"
-                                  : recipe.name,
+         : !config.labels.empty() ? config.labels_where
+         : recipe.where.empty()   ? recipe.name
+                                  : recipe.where + ": labels",
          request.labels ? "give one label per line, in index order"
                         : "give the right ones with --labels: one per line, in index order");
   }
@@ -311,7 +347,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   for (const std::string& note : config.notes) named.notes.push_back(note);
   Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(arch, named.tensors);
   check_unique(named.tensors);
-  drop_offset_classes(config.label_offset, recipe, named.tensors, named.notes);
+  drop_offset_classes(config, recipe, named.tensors, named.notes);
   const TensorIndex index(named.tensors);
   check_net(request, recipe);
   const Mapping mapping = map_tensors(recipe, index);
@@ -344,13 +380,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   if (config.height > 0 && !published) set_input_size(recipe, config.height, config.width);
   if (request.input_size) set_input_size(recipe, request.input_size->height, request.input_size->width);
   Dims input;
-  std::int64_t classes = 0;
-  try {
-    classes = count_classes(recipe, tensors, request, input);
-  } catch (const Error& error) {  // the layers are the recipe's
-    if (request.arch.file.empty()) throw;
-    fail(error.code(), error.message(), request.arch.file.front().name + ": " + error.where(), error.next());
-  }
+  const std::int64_t classes = count_classes(recipe, tensors, request, input);
   const bool imagenet = (published || config.imagenet) && classes == 1000;
   const Preset preset = choose_preset(request, known, config, recipe, tensors, input);
   ModelToWrite model;

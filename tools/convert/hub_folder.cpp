@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "convert/source_config.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -17,7 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::array<const char*, 4> weight_files = {"model.safetensors", "model.safetensors.index.json",
                                                      "pytorch_model.bin", "pytorch_model.bin.index.json"};
 constexpr std::size_t max_shards = 1000;
-constexpr const char* fetch_configuration = "fetch it again, or convert the weight file alone from another folder";
 
 bool is_file(const fs::path& path) {
   std::error_code error;
@@ -52,7 +52,7 @@ void open_hub_files(const std::string& path, SourceFiles& files) {
     if (name != own) files.open_beside(folder, name, next);
   };
   // Links are how the hub's cache is made; one that leads nowhere is a file that was not fetched.
-  for (const char* name : {"config.json", "preprocessor_config.json"}) open(name, fetch_configuration);
+  for (const char* name : {"config.json", "preprocessor_config.json"}) open(name, leave_configuration);
   if (!path.ends_with(".index.json")) return;
 
   const std::string suffix = path.ends_with(".bin.index.json") ? ".bin" : ".safetensors";

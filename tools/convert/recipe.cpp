@@ -8,19 +8,25 @@
 
 namespace resnet::convert {
 
-Recipe parse_recipe(std::string_view json, const std::string& where) {
+namespace {
+
+Recipe parse(std::string_view json, const std::string& where) {
   const Json root = parse_json(json, where);
   Recipe recipe;
   Json graph = Json::object();  // the two members that a model file has too
   for (const auto& [key, value] : root.as_object(where)) {
     if (key == "name") {
-      recipe.name = value.as_string(where);
+      recipe.name = value.as_string(where + ": name");
     } else if (key == "description") {
-      value.as_string(where);
+      value.as_string(where + ": description");
     } else if (key == "output") {
-      graph.set(key, value.as_string(where));
+      graph.set(key, value.as_string(where + ": output"));
     } else if (key == "parameters") {
-      recipe.expected_parameters = value.as_int(where);
+      recipe.expected_parameters = value.as_int(where + ": parameters");
+      if (recipe.expected_parameters < 0) {
+        fail(ErrorCode::bad_header, std::to_string(recipe.expected_parameters) + " is negative", where + ": parameters",
+             "give the number of trainable values, or leave it out");
+      }
     } else if (key == "preprocess") {
       if (value.is_string()) {
         recipe.preset = value.as_string();
@@ -41,7 +47,23 @@ Recipe parse_recipe(std::string_view json, const std::string& where) {
   recipe.layers = std::move(list.layers);
   recipe.output = std::move(list.output);
   if (recipe.name.empty()) recipe.name = where;
+  recipe.where = where;
   return recipe;
+}
+
+std::string place_of(const Recipe& recipe, const LayerSpec& layer) {
+  return (recipe.where.empty() ? "" : recipe.where + ": ") + "layer \"" + layer.name + '"';
+}
+
+}  // namespace
+
+Recipe parse_recipe(std::string_view json, const std::string& where) {
+  try {
+    return parse(json, where);
+  } catch (const Error& error) {
+    if (!error.next().empty()) throw;
+    fail(error.code(), error.message(), error.where(), "docs/convert.md describes recipes");
+  }
 }
 
 std::vector<WantedTensor> wanted_tensors(const Recipe& recipe) {
@@ -51,7 +73,7 @@ std::vector<WantedTensor> wanted_tensors(const Recipe& recipe) {
   for (const LayerSpec& layer : recipe.layers) {
     const OpDef* op = find_op(layer.op);
     if (op == nullptr) {
-      fail(ErrorCode::unknown_layer, "unknown op \"" + layer.op + '"', "layer \"" + layer.name + '"',
+      fail(ErrorCode::unknown_layer, "unknown op \"" + layer.op + '"', place_of(recipe, layer),
            "docs/format.md lists the ops");
     }
     std::size_t known = 0;
@@ -66,13 +88,13 @@ std::vector<WantedTensor> wanted_tensors(const Recipe& recipe) {
         fail(ErrorCode::bad_graph,
              "\"" + weight->second + "\" is also the " + wanted[place->second].role + " of layer \"" +
                  wanted[place->second].layer + '"',
-             "layer \"" + layer.name + '"');
+             place_of(recipe, layer), "only layers of one op may share a tensor, in one role");
       }
     }
     if (known != layer.weights.size()) {
       std::string roles;
       for (const WeightSpec& spec : op->weights) roles += (roles.empty() ? "" : ", ") + std::string(spec.role);
-      fail(ErrorCode::bad_attribute, "has a weight that " + layer.op + " does not take", "layer \"" + layer.name + '"',
+      fail(ErrorCode::bad_attribute, "has a weight that " + layer.op + " does not take", place_of(recipe, layer),
            roles.empty() ? "it takes none" : "it takes " + roles);
     }
   }
@@ -86,7 +108,8 @@ void set_input_size(Recipe& recipe, std::int64_t height, std::int64_t width) {
     layer.attrs["width"] = width;
     return;
   }
-  fail(ErrorCode::bad_graph, "has no input layer", recipe.name);
+  fail(ErrorCode::bad_graph, "has no input layer", recipe.where.empty() ? recipe.name : recipe.where,
+       "add a layer of the op input");
 }
 
 }  // namespace resnet::convert

@@ -15,7 +15,8 @@ namespace resnet::convert {
 /// in docs/convert.md.
 struct Recipe {
   std::string name;
-  std::string why;  ///< how it was chosen, for the report
+  std::string where;  ///< the file that describes it, or empty
+  std::string why;    ///< how it was chosen, for the report
   std::vector<LayerSpec> layers;
   std::string output;
   std::map<std::string, TensorShape> expected;  ///< source shapes where the recipe knows them

@@ -220,6 +220,22 @@ Recipe named_resnet(const KnownNet& net, const ArchAnswers& answers, std::vector
   return from_resnet(shape, naming, why + ": " + describe(shape));
 }
 
+/// Where a configuration's words about input channels and classes differ from the tensors, or nothing.
+std::string difference_of_ends(const ConfiguredNet& net, const Found& found) {
+  ResNetShape ends = found.shape;
+  ends.input_channels = ends.classes = 0;
+  read_ends(TensorIndex(found.tensors), ends);
+  const auto differing = [](const std::vector<ConfiguredNet::Count>& said, std::int64_t count, const char* what) {
+    for (const auto& [key, value] : said) {
+      if (count == 0 || value == count) continue;
+      return "its " + key + " says " + std::to_string(value) + what + ", the tensors have " + std::to_string(count);
+    }
+    return std::string();
+  };
+  const std::string channels = differing(net.channels, ends.input_channels, " input channels");
+  return channels.empty() ? differing(net.classes, ends.classes, " classes") : channels;
+}
+
 /// The configuration says what shapes cannot, and must not contradict them.
 Recipe configured_resnet(const ConfiguredNet& net, std::vector<SourceTensor>& tensors) {
   auto found = find_resnet({}, tensors);
@@ -230,7 +246,9 @@ Recipe configured_resnet(const ConfiguredNet& net, std::vector<SourceTensor>& te
   }
   ResNetShape shape = *net.shape;
   if (found) {
-    if (const std::string why = difference(shape, found->shape); !why.empty()) {
+    std::string why = difference(shape, found->shape);
+    if (why.empty()) why = difference_of_ends(net, *found);
+    if (!why.empty()) {
       fail(ErrorCode::import_failed,
            "belongs to another network: " + net.name + " is " + describe(shape) + ", but " + why + " (" +
                describe(found->shape) + ')',

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,12 @@ struct ConfiguredNet {
   std::string name;                  ///< "resnet50d"
   std::string where;                 ///< the file, for messages
   std::optional<ResNetShape> shape;  ///< nothing for a network that is not known
+  /// What it says of the network's ends, under its own keys; the tensors must agree.
+  struct Count {
+    std::string key;  ///< "num_channels"
+    std::int64_t count = 0;
+  };
+  std::vector<Count> channels = {}, classes = {};
 };
 
 /// What `--arch` says.

@@ -17,7 +17,8 @@ namespace {
 constexpr std::uint64_t max_config = 16u << 20;
 
 Json read_json(const SourceFile& file) {
-  if (file.size() > max_config) fail(ErrorCode::limit_exceeded, "is larger than 16 MiB", file.name());
+  if (file.size() > max_config)
+    fail(ErrorCode::limit_exceeded, "is larger than 16 MiB", file.name(), leave_configuration);
   const auto bytes = file.read(0, file.size());
   return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.name());
 }
@@ -100,18 +101,29 @@ std::int64_t edge_of(std::int64_t size, double part) {
   return edge >= 1 && edge <= 1e6 ? static_cast<std::int64_t>(edge) : 0;
 }
 
-void store(const Preprocess& preprocess, SourceConfig& config, const std::string& where) {
-  config.preprocess_json = preprocess.to_json();
+/// What the fields of a Preprocess are called in a configuration.
+using Keys = std::array<std::pair<std::string_view, const char*>, 4>;
+constexpr Keys timm_keys = {{{"mean", ".mean"}, {"std", ".std"}, {"size", ".crop_pct"}, {"crop", ".input_size"}}};
+constexpr Keys hugging_face_keys = {
+    {{"mean", ": image_mean"}, {"std", ": image_std"}, {"scale", ": rescale_factor"}, {"size", ": size"}}};
+
+void store(const Preprocess& preprocess, SourceConfig& config, const std::string& where, const Keys& keys) {
+  config.preprocess_where = where;
   try {
-    Preprocess::from_json(config.preprocess_json);  // its ranges
+    config.preprocess_json = preprocess.to_json();  // checks its ranges
   } catch (const Error& error) {
-    config.preprocess_json.clear();
-    config.preprocess_refusal = where + ": " + error.what();
+    const std::string_view place = error.where();
+    const std::string_view field = place.substr(place.rfind('.') + 1);
+    const auto key = std::find_if(keys.begin(), keys.end(), [&](const auto& known) { return known.first == field; });
+    config.preprocess_refusal =
+        where + (key == keys.end() ? ": " + std::string(field) : std::string(key->second)) + ": " + error.message();
   }
 }
 
+/// As it stands in the file, or shorter.
+std::string number_text(double value) { return Json(value).dump(); }
+
 // --- timm
-// -------------------------------------------------------------------------------------------------------------
 
 /// Arguments that change a network whose name is known; others that do not matter for its result are left out.
 void apply_model_args(const Json& json, ResNetArgs& args, const std::string& where) {
@@ -142,7 +154,8 @@ void apply_model_args(const Json& json, ResNetArgs& args, const std::string& whe
     } else if (key == "stem_type") {
       const std::string& type = value.as_string(place);
       if (type != "" && type != "deep" && type != "deep_tiered") {
-        fail(ErrorCode::import_failed, "\"" + type + "\" is no stem that is known", place);
+        fail(ErrorCode::import_failed, "\"" + type + "\" is no stem that is known", place,
+             "describe the layers in a recipe (docs/convert.md)");
       }
       args.stem_type = type.empty() ? StemType::plain : type == "deep" ? StemType::deep : StemType::tiered;
     } else if (key == "output_stride" && value.as_int(place) == 32) {
@@ -160,7 +173,7 @@ void read_timm_preprocess(const Json& cfg, const std::string& where, SourceConfi
   std::vector<std::int64_t> size = {3, 224, 224};
   if (const Json* json = member(cfg, "input_size")) size = integers(*json, where + ".input_size");
   if (size.size() != 3 || size[1] < 1 || size[2] < 1 || size[1] > 16384 || size[2] > 16384) {
-    fail(ErrorCode::bad_header, "input_size is not [channels, height, width]", where);
+    fail(ErrorCode::bad_header, "is not [channels, height, width] with sides of 1 to 16384", where + ".input_size");
   }
   config.height = size[1];
   config.width = size[2];
@@ -181,7 +194,7 @@ void read_timm_preprocess(const Json& cfg, const std::string& where, SourceConfi
   if (mode != "center" && mode != "squash") config.preprocess_refusal = "crop_mode \"" + mode + '"';
   if (mode == "center" && edge_h != edge_w) config.preprocess_refusal = "a centre crop that is not square";
   if (size[0] != 3) config.preprocess_refusal = std::to_string(size[0]) + " channels";
-  if (edge_h == 0 || edge_w == 0) config.preprocess_refusal = "crop_pct " + std::to_string(crop_pct);
+  if (edge_h == 0 || edge_w == 0) config.preprocess_refusal = "crop_pct " + number_text(crop_pct);
   if (!config.preprocess_refusal.empty()) {
     config.preprocess_refusal = where + ": " + config.preprocess_refusal;
     return;
@@ -189,7 +202,7 @@ void read_timm_preprocess(const Json& cfg, const std::string& where, SourceConfi
   preprocess.filter = *filter;
   set_resize(preprocess, mode == "squash" ? ResizeMode::exact : ResizeMode::short_edge, edge_h, edge_w);
   set_crop(preprocess, size[1], size[2]);
-  store(preprocess, config, where);
+  store(preprocess, config, where, timm_keys);
 }
 
 void read_timm(const Json& json, const std::string& where, SourceConfig& config) {
@@ -200,23 +213,37 @@ void read_timm(const Json& json, const std::string& where, SourceConfig& config)
   }
   const Json* inner = member(json, "pretrained_cfg");  // older files have everything at the root
   const Json& cfg = inner == nullptr ? json : *inner;
+  cfg.as_object(where + ": pretrained_cfg");
   auto args = arguments_of(name);
   if (args) {
     if (const Json* model_args = member(json, "model_args")) {
       apply_model_args(*model_args, *args, where + ": model_args");
     }
-    config.net = ConfiguredNet{name, where, make_shape(*args)};
+    try {
+      config.net = ConfiguredNet{name, where, make_shape(*args)};
+    } catch (const Error& error) {
+      fail(error.code(), error.message(), where + ": model_args", error.next());
+    }
   } else {
     config.net = ConfiguredNet{name, where, std::nullopt};
   }
   for (const Json* place : {&cfg, &json}) {
     for (const char* key : {"label_names", "labels"}) {
-      if (const Json* labels = member(*place, key)) config.labels = label_list(*labels, where + ": " + key);
+      if (const Json* labels = member(*place, key)) {
+        config.labels_where = where + ": " + key;
+        config.labels = label_list(*labels, config.labels_where);
+      }
     }
     if (const Json* offset = member(*place, "label_offset")) {
-      config.label_offset = offset->as_int(where + ": label_offset");
-      if (config.label_offset < 0) fail(ErrorCode::bad_header, "label_offset is negative", where);
+      config.offset_where = where + ": label_offset";
+      config.label_offset = offset->as_int(config.offset_where);
+      if (config.label_offset < 0) fail(ErrorCode::bad_header, "is negative", config.offset_where);
     }
+  }
+  // Behind an offset the number is that of the classes left, or of all.
+  if (const Json* classes = member(json, "num_classes"); classes != nullptr && config.label_offset == 0) {
+    const std::int64_t count = classes->as_int(where + ": num_classes");
+    if (count != 0) config.net->classes.push_back({"num_classes", count});
   }
   if (const Json* tag = member(cfg, "tag"); tag != nullptr && tag->is_string()) {
     config.imagenet = tag->as_string().ends_with("in1k");
@@ -225,7 +252,6 @@ void read_timm(const Json& json, const std::string& where, SourceConfig& config)
 }
 
 // --- Hugging Face
-// -----------------------------------------------------------------------------------------------------
 
 ResNetShape hugging_face_shape(const Json& json, const std::string& where) {
   const auto flag = [&](const char* key) {
@@ -239,14 +265,19 @@ ResNetShape hugging_face_shape(const Json& json, const std::string& where) {
   const auto number = [&](const char* key, std::int64_t otherwise) {
     const Json* value = member(json, key);
     const std::int64_t result = value == nullptr ? otherwise : value->as_int(where + ": " + key);
-    if (result < 1 || result > max_channels) fail(ErrorCode::bad_header, std::string(key) + " is out of range", where);
+    if (result < 1 || result > max_channels) {
+      fail(ErrorCode::bad_header, std::to_string(result) + " is not 1 to " + std::to_string(max_channels),
+           where + ": " + key);
+    }
     return result;
   };
   if (const std::string act = text("hidden_act", "relu"); act != "relu") {
     fail(ErrorCode::import_failed, "hidden_act \"" + act + "\" is not supported", where, "only relu is");
   }
   const std::string type = text("layer_type", "bottleneck");
-  if (type != "basic" && type != "bottleneck") fail(ErrorCode::bad_header, "unknown layer_type \"" + type + '"', where);
+  if (type != "basic" && type != "bottleneck") {
+    fail(ErrorCode::bad_header, "unknown layer_type \"" + type + '"', where, "it is basic or bottleneck");
+  }
   std::vector<std::int64_t> sizes = {256, 512, 1024, 2048}, depths = {3, 4, 6, 3};
   if (const Json* value = member(json, "hidden_sizes")) sizes = integers(*value, where + ": hidden_sizes");
   if (const Json* value = member(json, "depths")) depths = integers(*value, where + ": depths");
@@ -277,9 +308,17 @@ ResNetShape hugging_face_shape(const Json& json, const std::string& where) {
 
 void read_hugging_face(const Json& json, const std::string& where, SourceConfig& config) {
   config.net = ConfiguredNet{"Hugging Face's ResNet", where, hugging_face_shape(json, where)};
+  config.net->channels.push_back({"num_channels", config.net->shape->input_channels});
+  if (const Json* classes = member(json, "num_labels")) {
+    config.net->classes.push_back({"num_labels", classes->as_int(where + ": num_labels")});
+  }
   const Json* labels = member(json, "id2label");
   if (labels == nullptr) return;
-  config.labels = label_list(*labels, where + ": id2label");
+  config.labels_where = where + ": id2label";
+  config.labels = label_list(*labels, config.labels_where);
+  if (!config.labels.empty()) {
+    config.net->classes.push_back({"id2label", static_cast<std::int64_t>(config.labels.size())});
+  }
   // What transformers writes when nobody gave names.
   if (std::all_of(config.labels.begin(), config.labels.end(), [](const auto& l) { return l.starts_with("LABEL_"); })) {
     config.labels.clear();
@@ -289,7 +328,7 @@ void read_hugging_face(const Json& json, const std::string& where, SourceConfig&
 /// [height, width] of a size that is a number, {"shortest_edge"} or {"height", "width"}; `edge` says which.
 std::pair<std::int64_t, std::int64_t> size_of(const Json& json, const std::string& where, bool& edge) {
   const auto checked = [&](std::int64_t value) {
-    if (value < 1 || value > 16384) fail(ErrorCode::bad_header, "size " + std::to_string(value), where);
+    if (value < 1 || value > 16384) fail(ErrorCode::bad_header, std::to_string(value) + " is not 1 to 16384", where);
     return value;
   };
   edge = true;
@@ -336,7 +375,10 @@ void read_preprocessor(const Json& json, const std::string& where, SourceConfig&
     double crop_pct = 224.0 / 256.0;
     if (const Json* value = member(json, "crop_pct")) crop_pct = value->as_double(where + ": crop_pct");
     const std::int64_t resize = edge_of(h, crop_pct);
-    if (resize == 0) fail(ErrorCode::bad_header, "crop_pct " + std::to_string(crop_pct), where);
+    if (resize == 0) {
+      config.preprocess_refusal = where + ": crop_pct " + number_text(crop_pct);
+      return;
+    }
     set_resize(preprocess, ResizeMode::short_edge, resize, resize);
     set_crop(preprocess, h, w);
   } else if (bit) {
@@ -359,12 +401,10 @@ void read_preprocessor(const Json& json, const std::string& where, SourceConfig&
     preprocess.mean = numbers(json.at("image_mean", where), where + ": image_mean");
     preprocess.std = numbers(json.at("image_std", where), where + ": image_std");
   }
-  store(preprocess, config, where);
+  store(preprocess, config, where, hugging_face_keys);
 }
 
-}  // namespace
-
-SourceConfig read_source_config(const SourceFiles& files) {
+SourceConfig read_files(const SourceFiles& files) {
   SourceConfig config;
   if (const SourceFile* file = files.find("config.json")) {
     const Json json = read_json(*file);
@@ -381,9 +421,22 @@ SourceConfig read_source_config(const SourceFiles& files) {
     }
   }
   if (const SourceFile* file = files.find("preprocessor_config.json")) {
-    read_preprocessor(read_json(*file), file->name(), config);
+    const Json json = read_json(*file);
+    json.as_object(file->name());
+    read_preprocessor(json, file->name(), config);
   }
   return config;
+}
+
+}  // namespace
+
+SourceConfig read_source_config(const SourceFiles& files) {
+  try {
+    return read_files(files);
+  } catch (const Error& error) {
+    if (!error.next().empty()) throw;
+    fail(error.code(), error.message(), error.where(), leave_configuration);
+  }
 }
 
 }  // namespace resnet::convert

@@ -49,6 +49,21 @@ class HubFolder : public testing::Test {
     ASSERT_NE(at, std::string::npos) << old;
     write_text(path, all.replace(at, old.size(), text));
   }
+  /// The text of a key with its array or scalar.
+  static std::string member(const std::string& text, const std::string& key) {
+    const std::size_t begin = text.find('"' + key + '"'), value = text.find(": ", begin) + 2;
+    return text.substr(
+        begin, text[value] == '[' ? text.find(']', value) + 1 - begin : text.find_first_of(",\n", value) - begin);
+  }
+  /// The folder "hub" is refused by a message that starts with the file and its key; the weight file is not at fault.
+  void expect_refusal(const std::string& place, const std::string& why) {
+    const Result run = convert(folder / "hub");
+    EXPECT_EQ(run.code, 3) << run.out << run.err;
+    EXPECT_EQ(run.err.rfind("resnet_convert: " + (folder / "hub/") + place, 0), 0u) << place << '\n' << run.err;
+    EXPECT_NE(run.err.find(why), std::string::npos) << why << '\n' << run.err;
+    EXPECT_NE(run.err.find("; "), std::string::npos) << run.err;  // the next step
+    EXPECT_LT(run.err.size(), 600u) << run.err;
+  }
   std::shared_ptr<const ModelFile> model() { return ModelFile::open(output); }
 
   ScratchFolder folder;
@@ -264,7 +279,65 @@ TEST_F(HubFolder, LabelsThatAreTooFewAreTheSourcesFault) {
   replace(hub + "/config.json", ",\n    \"name 15\"", "");
   const Result run = convert(hub);
   EXPECT_EQ(run.code, 3);
-  EXPECT_TRUE(mentions(run.err, "config.json: 15 labels, but the network puts out 16 values")) << run.err;
+  EXPECT_TRUE(mentions(run.err, "config.json: label_names: 15 labels, but the network puts out 16 values")) << run.err;
+}
+
+TEST_F(HubFolder, NumbersOfAConfigurationThatCannotBeAreItsFault) {
+  const auto set = [&](const std::string& name, const std::string& file, const std::string& key,
+                       const std::string& value) {
+    const std::string path = copy(name) + '/' + file;
+    replace(path, member(read_text(path), key), '"' + key + "\": " + value);
+  };
+  const auto preprocessor = [&](const std::string& key, const std::string& value) {
+    set("huggingface/basic", "preprocessor_config.json", key, value);
+  };
+  for (const char* mean : {"[0.5, 0.5]", "[0.5, 0.5, 0.5, 0.5]"}) {
+    preprocessor("image_mean", mean);
+    expect_refusal("preprocessor_config.json: image_mean: ", "values for 3 channels: cannot be expressed");
+  }
+  for (const char* std : {"0", "-1", "1e+300"}) {
+    preprocessor("image_std", std::string("[") + std + ", 1, 1]");
+    expect_refusal("preprocessor_config.json: image_std: ", std::string(std) + " is out of range: cannot be");
+  }
+  EXPECT_EQ(convert((folder / "hub") + " --preset torchvision").code, 0);
+  for (const char* factor : {"0", "1e+308"}) {
+    preprocessor("rescale_factor", factor);
+    expect_refusal("preprocessor_config.json: rescale_factor: ", std::string(factor) + " is out of range");
+  }
+  preprocessor("crop_pct", "0");
+  expect_refusal("preprocessor_config.json: crop_pct 0.0: ", "choose one with --preset");
+
+  replace(copy("timm/hub") + "/config.json", "\"mean\": [", "\"mean\": [1e300,");
+  expect_refusal("config.json: pretrained_cfg.mean: ", "4 values for 3 channels");
+  replace(copy("timm/hub") + "/config.json", "\"std\": [", "\"std\": [0], \"was\": [");
+  expect_refusal("config.json: pretrained_cfg.std: ", "1 values for 3 channels");
+  replace(copy("timm/hub") + "/config.json", "\"architecture\"", "\"pretrained_cfg\": 5, \"architecture\"");
+  replace(folder / "hub/config.json", "\"pretrained_cfg\": {", "\"was\": {");
+  expect_refusal("config.json: pretrained_cfg: ", "expected an object");
+  set("timm/hub", "config.json", "layers", "[1, 1, 1, 1000000]");
+  expect_refusal("config.json: model_args: ", "the number of blocks is 1000000");
+  replace(copy("timm/hub") + "/config.json", "\"architecture\"", "\"label_offset\": 1, \"architecture\"");
+  expect_refusal("config.json: label_names: ", "16 labels, but the network puts out 15 values behind label_");
+  replace(copy("timm/hub") + "/config.json", "\"architecture\"", "\"label_offset\": 99, \"architecture\"");
+  expect_refusal("config.json: label_offset: ", "leaves out 99 classes, but fc.");
+}
+
+TEST_F(HubFolder, ChannelsAndClassesOfAConfigurationMustBeTheTensors) {
+  const auto put = [&](const std::string& name, const std::string& members) {
+    replace(copy(name) + "/config.json", "{", '{' + members + ',');
+  };
+  replace(copy("huggingface/basic") + "/config.json", "\"num_channels\": 3", "\"num_channels\": 4");
+  expect_refusal("config.json: belongs to another network: Hugging Face's ResNet is ",
+                 "but its num_channels says 4 input channels, the tensors have 3");
+  EXPECT_EQ(convert((folder / "hub") + " --arch resnet").code, 0);
+  replace(copy("huggingface/basic") + "/config.json", ",\n    \"15\": \"class 15\"", "");
+  expect_refusal("config.json: belongs to another", "its id2label says 15 classes, the tensors have 16");
+  put("huggingface/basic", "\"num_labels\": 17");
+  expect_refusal("config.json: belongs to another", "its num_labels says 17 classes, the tensors have 16");
+  put("huggingface/basic", "\"num_labels\": 16");
+  EXPECT_EQ(convert(folder / "hub").code, 0);
+  replace(copy("timm/hub") + "/config.json", "\"num_classes\": 16", "\"num_classes\": 15");
+  expect_refusal("config.json: belongs to another", "its num_classes says 15 classes, the tensors have 16");
 }
 
 TEST_F(HubFolder, DamagedConfigurationsAreExitCode3) {

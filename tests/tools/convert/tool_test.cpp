@@ -294,6 +294,38 @@ TEST_F(ConvertTool, NetworksOfEndlessSizeAreRefused) {
   EXPECT_TRUE(mentions(unfit.err, "empty.json: ")) << unfit.err;  // the weights are not to blame
 }
 
+TEST_F(ConvertTool, WhatIsWrongInARecipeIsTheRecipesFault) {
+  const std::string weights = write("tiny.pth", torch_file({{"head.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}}));
+  const auto refused = [&](const std::string& members, const std::string& place, const std::string& why) {
+    const std::string recipe = write("tiny.json", "{" + members + R"("layers": [
+      {"name": "input", "op": "input", "attrs": {"channels": 3, "height": 32, "width": 32}},
+      {"name": "pool", "op": "global_avg_pool", "inputs": ["input"]},
+      {"name": "fc", "op": "dense", "inputs": ["pool"], "weights": {"weight": "head.weight"}}]})");
+    const Result run = convert(recipe + " --weights " + weights + " -o " + output);
+    EXPECT_EQ(run.code, 3) << run.out << run.err;
+    EXPECT_EQ(run.err.rfind("resnet_convert: " + recipe + place + why, 0), 0u) << run.err;
+    EXPECT_TRUE(mentions(run.err, "; ")) << run.err;
+  };
+  refused(R"("output": "fc", "labels": ["a"], )", ": labels: ", "1 labels, but the network puts out 2 values");
+  refused(R"("output": "fc", "preprocess": "foo", )", ": preprocess: ", "there is no preprocessing preset \"foo\"");
+  refused(R"("output": "fc", "preprocess": {"a": 1}, )", ": preprocess.a: ", "the field is unknown");
+  refused(R"("output": "fc", "parameters": -5, )", ": parameters: ", "-5 is negative");
+  refused(R"("output": "fc", "description": 5, )", ": description: ", "expected a string");
+  refused(R"("output": "nothing", )", ": layer list: ", "the output 'nothing' is no layer");
+}
+
+TEST_F(ConvertTool, AnInputSizeThatAPresetCannotScaleToIsTheOptions) {
+  const Result run = convert(source + " --input-size 16384x16384 -o " + output);
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_TRUE(mentions(run.err, "resnet_convert: --input-size: preset torchvision cannot scale to it: ")) << run.err;
+}
+
+TEST_F(ConvertTool, AnAnswerIsGivenOnce) {
+  const Result run = convert(source + " --arch resnet,stem=cifar,stem=imagenet -o " + output);
+  EXPECT_EQ(run.code, 2) << run.out;
+  EXPECT_TRUE(mentions(run.err, "--arch: answers \"stem\" twice")) << run.err;
+}
+
 TEST_F(ConvertTool, RenamesKeysThroughAMap) {
   auto tensors = small_tensors();
   for (TorchTensor& tensor : tensors) tensor.name = "net.backbone." + tensor.name;
