@@ -16,6 +16,7 @@
 #include "convert/convert.hpp"
 #include "convert/embedded.hpp"
 #include "convert/hub_folder.hpp"
+#include "convert/label_file.hpp"
 #include "convert/report.hpp"
 #include "convert/source_file.hpp"
 #include "model/model_file.hpp"
@@ -24,26 +25,16 @@
 namespace resnet::convert {
 namespace {
 
-constexpr std::uint64_t max_text_bytes = 16u << 20;
+constexpr std::uint64_t max_recipe_bytes = 16u << 20;
 
-std::string read_text(const std::string& path) {
-  const SourceFile file = SourceFile::open(path);
-  if (file.size() > max_text_bytes) fail(ErrorCode::limit_exceeded, "is larger than 16 MiB", path, "name a text file");
+/// The text that an option names; `what` is what it should be.
+std::string read_text(const std::string& path, std::uint64_t limit, const std::string& what) {
+  const SourceFile file = SourceFile::open(path, "name " + what);
+  if (file.size() > limit) {
+    fail(ErrorCode::invalid_argument, "is larger than " + std::to_string(limit >> 20) + " MiB", path, "name " + what);
+  }
   const auto bytes = file.read(0, file.size());
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::vector<std::string> split_labels(std::string_view text) {
-  std::vector<std::string> labels;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    labels.emplace_back(line);
-    begin = end + 1;
-  }
-  while (!labels.empty() && labels.back().empty()) labels.pop_back();
-  return labels;
 }
 
 ArchChoice parse_arch(const std::string& arch) {
@@ -53,7 +44,8 @@ ArchChoice parse_arch(const std::string& arch) {
   for (const EmbeddedText& recipe : embedded_recipes()) {
     choice.recipes.push_back({std::string(recipe.name), std::string(recipe.text)});
   }
-  if (arch.ends_with(".json")) choice.file.push_back({arch, read_text(arch)});
+  if (arch.ends_with(".json"))
+    choice.file.push_back({arch, read_text(arch, max_recipe_bytes, "a recipe (docs/convert.md)")});
   return choice;
 }
 
@@ -75,16 +67,19 @@ Request make_request(const Command& command, const CachedFile& source) {
   Request request;
   request.source_name = std::filesystem::path(source.path).filename().string();
   request.arch = parse_arch(command.weights.empty() ? command.arch : command.source);
-  if (!command.map.empty()) request.map = KeyMap::parse(read_text(command.map), command.map);
+  if (!command.map.empty())
+    request.map =
+        KeyMap::parse(read_text(command.map, max_map_bytes, "a text file of lines \"pattern -> name\""), command.map);
   if (!command.preset.empty()) request.preset = Preprocess::preset(command.preset).name;
   if (!command.labels.empty()) {
-    request.labels = split_labels(read_text(command.labels));
-    if (request.labels->empty()) fail(ErrorCode::invalid_argument, "holds no label", "--labels " + command.labels);
+    request.labels =
+        parse_labels(read_text(command.labels, max_label_bytes, "a text file with one class name per line"),
+                     "--labels " + command.labels);
   }
   if (!command.input_size.empty()) request.input_size = tools::parse_size(command.input_size);
   request.net = net_of(command.source);
   request.assume_preset = source.preset;
-  request.imagenet_labels = split_labels(embedded_imagenet_labels());
+  request.imagenet_labels = parse_labels(embedded_imagenet_labels(), "imagenet_labels.txt");
   return request;
 }
 

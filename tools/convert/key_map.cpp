@@ -42,6 +42,7 @@ bool glob_match(std::string_view pattern, std::string_view text, std::vector<std
 
 KeyMap KeyMap::parse(std::string_view text, const std::string& where) {
   KeyMap map;
+  map.where_ = where;
   int number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -51,22 +52,33 @@ KeyMap KeyMap::parse(std::string_view text, const std::string& where) {
     line = trimmed(line.substr(0, line.find('#')));
     if (line.empty()) continue;
     const std::string place = where + " line " + std::to_string(number);
+    if (line.size() > max_rule_bytes) {
+      fail(ErrorCode::invalid_argument, "has " + std::to_string(line.size()) + " bytes, the limit is 1000", place,
+           "no key is that long: shorten the pattern with *");
+    }
+    if (map.rules_.size() == max_rules) {
+      fail(ErrorCode::invalid_argument, "is one rule more than the limit of 1000", place,
+           "let one pattern with * rename many keys");
+    }
     const std::size_t arrow = line.find("->");
     if (arrow == std::string_view::npos) {
-      fail(ErrorCode::bad_header, "expected \"pattern -> name\"", place, "docs/convert.md shows examples");
+      fail(ErrorCode::invalid_argument, "expected \"pattern -> name\"", place, "docs/convert.md shows examples");
     }
-    Rule rule{std::string(trimmed(line.substr(0, arrow))), std::string(trimmed(line.substr(arrow + 2)))};
+    Rule rule{std::string(trimmed(line.substr(0, arrow))), std::string(trimmed(line.substr(arrow + 2))), number};
     if (rule.pattern.empty() || rule.name.empty()) {
-      fail(ErrorCode::bad_header, "pattern or name is empty", place, "write \"-\" as the name to drop a key");
+      fail(ErrorCode::invalid_argument, "pattern or name is empty", place, "write \"-\" as the name to drop a key");
     }
     const auto stars = [](const std::string& s) { return std::count(s.begin(), s.end(), '*'); };
     if (stars(rule.name) > stars(rule.pattern)) {
-      fail(ErrorCode::bad_header, "the name has more * than the pattern", place);
+      fail(ErrorCode::invalid_argument, "the name has more * than the pattern", place,
+           "each * of the name stands for what one of the pattern matched");
     }
     map.rules_.push_back(std::move(rule));
   }
   return map;
 }
+
+std::string KeyMap::place(std::size_t rule) const { return where_ + " line " + std::to_string(rules_.at(rule).line); }
 
 std::string KeyMap::apply(const std::string& key, std::size_t* number) const {
   std::vector<std::string_view> matched;
@@ -94,7 +106,7 @@ KeyMap KeyMap::reversed(const std::set<std::size_t>& numbers) const {
   for (const std::size_t i : numbers) {
     const Rule& rule = rules_.at(i);
     const auto stars = [](const std::string& s) { return std::count(s.begin(), s.end(), '*'); };
-    if (stars(rule.name) == stars(rule.pattern)) result.rules_.push_back({rule.name, rule.pattern});
+    if (stars(rule.name) == stars(rule.pattern)) result.rules_.push_back({rule.name, rule.pattern, rule.line});
   }
   return result;
 }
@@ -120,8 +132,15 @@ void apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors) {
   std::map<std::string, std::string> sources;  // new name -> old
   std::vector<SourceTensor> kept;
   for (SourceTensor& tensor : tensors) {
-    std::string name = map.apply(tensor.name);
+    std::size_t rule = 0;
+    std::string name = map.apply(tensor.name, &rule);
     if (name.empty()) continue;
+    if (name.size() > max_renamed_bytes && name != tensor.name) {
+      fail(ErrorCode::invalid_argument,
+           "makes a name of " + std::to_string(name.size()) + " bytes of \"" + tensor.name.substr(0, 60) +
+               (tensor.name.size() > 60 ? "...\"" : "\"") + ", the limit is 1000",
+           map.place(rule), "give a shorter name");
+    }
     const auto [other, added] = sources.emplace(name, tensor.name);
     if (!added) {
       fail(ErrorCode::import_failed,

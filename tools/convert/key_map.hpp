@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
@@ -10,16 +11,21 @@
 
 namespace resnet::convert {
 
+inline constexpr std::uint64_t max_map_bytes = 2u << 20;
+inline constexpr std::size_t max_rules = 1000, max_rule_bytes = 1000, max_renamed_bytes = 1000;
+
 /// Renames source keys: lines "pattern -> name". `*` in a pattern stands for any text; the n-th `*` of the name is
 /// replaced by what the n-th `*` of the pattern matched. The name `-` drops the key. The first line that matches
 /// counts; keys without a match keep their name. `#` starts a comment.
 class KeyMap {
  public:
   KeyMap() = default;
-  /// @throws Error bad_header that names `where` and the line
+  /// @throws Error invalid_argument that names `where` and the line
   static KeyMap parse(std::string_view text, const std::string& where);
 
   bool empty() const { return rules_.empty(); }
+  /// "renames.txt line 3", of the rule with that number.
+  std::string place(std::size_t rule) const;
   /// The new name, or an empty one for a dropped key. `rule` gets the number of the rule that matched, if one did.
   std::string apply(const std::string& key, std::size_t* rule = nullptr) const;
 
@@ -29,7 +35,9 @@ class KeyMap {
  private:
   struct Rule {
     std::string pattern, name;
+    int line = 0;
   };
+  std::string where_;
   std::vector<Rule> rules_;
 };
 
@@ -39,7 +47,8 @@ bool glob_match(std::string_view pattern, std::string_view text, std::vector<std
 /// Removes wrapper prefixes ("module.", "_orig_mod.", "model.") that all keys share. Returns what was removed.
 std::string strip_common_prefixes(std::vector<SourceTensor>& tensors);
 
-/// Renames or drops tensors. @throws Error import_failed when two keys become one
+/// Renames or drops tensors. @throws Error import_failed when two keys become one, invalid_argument for a name that
+/// becomes too long
 void apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors);
 
 }  // namespace resnet::convert

@@ -52,9 +52,33 @@ TEST(KeyMap, TheFirstMatchingLineCounts) {
 TEST(KeyMap, NamesTheLineThatIsWrong) {
   for (const char* text : {"\nnonsense", "\n-> x", "\nx ->", "\na -> *", "\n* -> **"}) {
     const Error error = error_of([&] { KeyMap::parse(text, "map.txt"); });
-    EXPECT_EQ(error.code(), ErrorCode::bad_header) << text;
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << text;
     EXPECT_EQ(error.where(), "map.txt line 2") << text;
   }
+}
+
+TEST(KeyMap, IsBoundedInRulesTheirLengthAndTheNamesThatTheyMake) {
+  const auto refused = [](const auto& work, const std::string& where) {
+    const Error error = error_of(work);
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+    EXPECT_EQ(error.where(), where) << error.what();
+    EXPECT_FALSE(error.next().empty()) << error.what();
+    EXPECT_LT(error.message().size(), 200u) << error.what();
+  };
+  std::string rules = "# a comment is no rule\n";
+  for (std::size_t i = 0; i < max_rules; ++i) rules += "a -> b\n";
+  EXPECT_FALSE(KeyMap::parse(rules, "m").empty());
+  refused([&] { KeyMap::parse(rules + "a -> b\n", "m"); }, "m line 1002");
+  const std::string rule = "a -> " + std::string(max_rule_bytes - 5, 'b');
+  EXPECT_FALSE(KeyMap::parse(rule, "m").empty());
+  refused([&] { KeyMap::parse('\n' + rule + 'b', "m"); }, "m line 2");
+
+  const KeyMap map = KeyMap::parse("x -> y\nk* -> longer.*", "m");
+  auto long_names = named({'k' + std::string(max_renamed_bytes - 7, 'a'), std::string(5000, 'u')});
+  apply_key_map(map, long_names);  // as long as may be, and one that keeps its name
+  EXPECT_EQ(long_names[0].name.size(), max_renamed_bytes);
+  auto too_long = named({'k' + std::string(max_renamed_bytes - 6, 'a')});
+  refused([&] { apply_key_map(map, too_long); }, "m line 2");
 }
 
 TEST(KeyMap, RenamesAndDropsTensors) {

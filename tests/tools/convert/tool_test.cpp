@@ -320,6 +320,24 @@ TEST_F(ConvertTool, AnInputSizeThatAPresetCannotScaleToIsTheOptions) {
   EXPECT_TRUE(mentions(run.err, "resnet_convert: --input-size: preset torchvision cannot scale to it: ")) << run.err;
 }
 
+TEST_F(ConvertTool, AMessageAboutAnOptionsFileNamesThatFile) {
+  const auto refused = [&](const std::string& option, const std::string& file, const std::string& text) {
+    const Result run = convert(source + ' ' + option + ' ' + file + " -o " + output);
+    EXPECT_NE(run.code, 0);
+    EXPECT_TRUE(mentions(run.err, text)) << run.err;
+    return run.code;
+  };
+  const std::string labels = write("names.txt", "a\nb\n\xff\n");
+  EXPECT_EQ(refused("--labels", labels, "resnet_convert: --labels " + labels + " line 3: is no UTF-8; "), 2);
+  const std::string map = write("renames.txt", "\nfc.* -> " + std::string(995, 'x') + "*\n");
+  EXPECT_EQ(refused("--map", map, "resnet_convert: " + map + " line 2: has "), 2);
+  const std::string growing = write("renames.txt", "\n* -> " + std::string(990, 'x') + "*\n");
+  EXPECT_EQ(refused("--map", growing, "resnet_convert: " + map + " line 2: makes a name of 1002 bytes"), 2);
+  EXPECT_EQ(refused("--labels", folder.path(), "is a directory; name a text file with one class name per line"), 3);
+  EXPECT_EQ(refused("--map", folder.path(), "is a directory; name a text file of lines"), 3);
+  EXPECT_EQ(refused("--labels", write("large.txt", std::string((4u << 20) + 1, 'a')), "is larger than 4 MiB"), 2);
+}
+
 TEST_F(ConvertTool, AnAnswerIsGivenOnce) {
   const Result run = convert(source + " --arch resnet,stem=cifar,stem=imagenet -o " + output);
   EXPECT_EQ(run.code, 2) << run.out;
