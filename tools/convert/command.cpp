@@ -93,7 +93,8 @@ void check_usage(const Command& command) {
          "add --weights FILE with the file that holds them");
   }
   if (!command.weights.empty() && command.arch != "auto") {
-    fail(ErrorCode::invalid_argument, "cannot be combined: SOURCE is the architecture", "--weights and --arch");
+    fail(ErrorCode::invalid_argument, "cannot be combined: SOURCE is the architecture", "--weights and --arch",
+         "leave --arch out");
   }
 }
 

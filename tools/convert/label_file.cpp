@@ -41,8 +41,8 @@ std::vector<std::string> parse_labels(std::string_view text, const std::string& 
     if (line.ends_with('\r')) line.remove_suffix(1);
     const std::string place = where + " line " + std::to_string(labels.size() + 1);
     if (labels.size() == max_labels) {
-      fail(ErrorCode::invalid_argument, "is one more than the limit of " + std::to_string(max_labels) + " labels", place,
-           "give one label per class");
+      fail(ErrorCode::invalid_argument, "is one more than the limit of " + std::to_string(max_labels) + " labels",
+           place, "give one label per class");
     }
     check_label(line, place);
     labels.emplace_back(line);

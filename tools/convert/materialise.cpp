@@ -93,9 +93,24 @@ float stored_value(DType dtype, std::span<const std::byte> bytes, std::size_t i)
 
 TensorShape stored_shape(const TensorShape& shape, WeightOrder order) { return reorder(shape, order); }
 
+namespace {
+
+[[noreturn]] void no_weight(const SourceTensor& tensor) {
+  std::string type(to_string(tensor.type));
+  if (tensor.type == SourceType::other) type = tensor.other_type.empty() ? "another type" : tensor.other_type;
+  fail(ErrorCode::bad_dtype, "holds " + type + ", weights are F32, F16, BF16 or F64",
+       tensor.key.empty() ? tensor.name : tensor.key, "convert a checkpoint that is not quantised");
+}
+
+bool is_floating(SourceType type) {
+  return type == SourceType::f32 || type == SourceType::f64 || type == SourceType::f16 || type == SourceType::bf16;
+}
+
+}  // namespace
+
 Materialised materialise(const SourceTensor& tensor, std::span<const std::byte> storage, WeightOrder order) {
-  const std::int64_t element = size_of(tensor.type);
-  check_view(tensor, element == 0 ? 0 : static_cast<std::int64_t>(storage.size()) / element);
+  if (!is_floating(tensor.type)) no_weight(tensor);
+  check_view(tensor, static_cast<std::int64_t>(storage.size()) / size_of(tensor.type));
   const TensorShape shape = reorder(tensor.shape, order);
   const auto strides = reorder(tensor.strides, order);
   const auto same = [](auto value) { return value; };
@@ -114,10 +129,8 @@ Materialised materialise(const SourceTensor& tensor, std::span<const std::byte> 
       return {DType::bf16, shape,
               copy_view<std::uint16_t, std::uint16_t>(tensor, shape, strides, storage, order, same, is_finite_bf16)};
     default:
-      break;
+      no_weight(tensor);
   }
-  fail(ErrorCode::bad_dtype, "holds " + std::string(to_string(tensor.type)) + " values, weights are floating point",
-       tensor.name, "convert a checkpoint that is not quantised");
 }
 
 StorageCache::StorageCache(const StorageReader& reader, std::span<const SourceTensor* const> wanted) : reader_(reader) {

@@ -28,6 +28,7 @@ std::string to_string(const TensorShape& shape);
 struct SourceTensor {
   std::string name;  ///< after prefixes and --map
   SourceType type = SourceType::f32;
+  std::string_view other_type = {};   ///< the format's name of an `other` type, of static storage; or empty
   TensorShape shape;                  ///< the source's own order (OIHW for a PyTorch convolution)
   std::vector<std::int64_t> strides;  ///< in elements, >= 0, one per dimension
   std::int64_t offset = 0;            ///< in elements

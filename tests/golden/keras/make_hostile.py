@@ -152,7 +152,7 @@ change("shared_groups.weights.h5", 'layers/again: is the same group as "/layers"
 change("nan.h5", "NaN", value(KERNEL, np.nan))
 change("infinite.h5", "infinite", value(KERNEL, np.inf))
 change("negative_variance.h5", "running_var -1", value(VARIANCE, -1))
-change("integers.h5", "weights are floating point", lambda f: replace(f, KERNEL, dtype="i4", data=np.ones(f[KERNEL].shape)))
+change("integers.h5", "weights are F32, F16, BF16 or F64", lambda f: replace(f, KERNEL, dtype="i4", data=np.ones(f[KERNEL].shape)))
 for kind, dtype, reason in (("big_endian", ">f4", "holds big-endian floats, which are not read"),
                             ("complex", "c8", "holds compound values such as complex numbers"),
                             ("truth", "?", "holds truth values or another enumeration")):

@@ -104,9 +104,23 @@ TEST(Materialise, NamesTheFirstValueThatIsNotFinite) {
 
 TEST(Materialise, RefusesIntegers) {
   for (const SourceType type : {SourceType::i64, SourceType::u8, SourceType::boolean, SourceType::other}) {
-    const Error error = error_of([&] { materialise(view({0}, {1}, 0, type), {}, WeightOrder::keep); });
-    EXPECT_EQ(error.code(), ErrorCode::bad_dtype);
+    for (const std::int64_t size : {0, 3}) {  // with elements, too: the type is what is wrong, not the view
+      const Error error = error_of([&] { materialise(view({size}, {1}, 0, type), {}, WeightOrder::keep); });
+      EXPECT_EQ(error.code(), ErrorCode::bad_dtype) << error.what();
+    }
   }
+}
+
+TEST(Materialise, NamesATypeThatIsOnlyListed) {
+  SourceTensor tensor = view({3}, {1}, 0, SourceType::other);
+  tensor.name = "conv1.weight";
+  tensor.key = "module.conv1.weight";
+  tensor.other_type = "F8_E4M3";
+  const Error error = error_of([&] { materialise(tensor, std::vector<std::byte>(3), WeightOrder::keep); });
+  EXPECT_STREQ(
+      error.what(),
+      "module.conv1.weight: holds F8_E4M3, weights are F32, F16, BF16 or F64; convert a checkpoint that is not "
+      "quantised");
 }
 
 TEST(Materialise, ChecksTheViewAgainstTheBytesThatWereRead) {

@@ -22,6 +22,7 @@ ErrorCode refusal(const std::string& header, std::size_t data) {
   const SourceFile file = SourceFile::from_bytes(to_bytes(file_bytes(header, data)), "w.safetensors");
   const Error error = error_of([&] { read(file); });
   EXPECT_NE(std::string(error.what()).find("w.safetensors"), std::string::npos) << error.what();
+  EXPECT_FALSE(error.next().empty()) << error.what();
   return error.code();
 }
 
@@ -61,6 +62,13 @@ TEST(Safetensors, NamesTheBrokenRule) {
   EXPECT_EQ(refusal(R"({"a":{"dtype":"F32","shape":[2305843009213693952],"data_offsets":[0,8]}})", 8),
             ErrorCode::overflow);
   EXPECT_EQ(refusal(R"({"__metadata__":{"a":1}})", 0), ErrorCode::bad_header);
+}
+
+TEST(Safetensors, KeepsTheNameOfATypeThatIsNoWeights) {
+  const SourceFile file = SourceFile::from_bytes(
+      to_bytes(file_bytes(R"({"a":{"dtype":"U32","shape":[2],"data_offsets":[0,8]}})", 8)), "w.safetensors");
+  const Imported named = read(file);
+  EXPECT_EQ(named.tensors.at(0).other_type, "U32");
 }
 
 TEST(Safetensors, IsPaddedWithSpacesOnly) {

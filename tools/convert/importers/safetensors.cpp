@@ -61,8 +61,11 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   }
   const std::string& dtype = json.at("dtype", where).as_string(where);
   const auto type = std::find_if(type_names.begin(), type_names.end(), [&](const auto& t) { return t.name == dtype; });
-  if (type == type_names.end()) fail(ErrorCode::bad_dtype, "unknown dtype " + dtype, where);
+  if (type == type_names.end()) {
+    fail(ErrorCode::bad_dtype, "unknown dtype " + dtype, where, "save the weights as F32, F16, BF16 or F64");
+  }
   entry.tensor.type = type->type;
+  if (type->type == SourceType::other) entry.tensor.other_type = type->name;
   for (const Json& size : json.at("shape", where).as_array(where)) entry.tensor.shape.push_back(size.as_int(where));
   const auto& offsets = json.at("data_offsets", where).as_array(where);
   if (offsets.size() != 2) fail(ErrorCode::bad_header, "data_offsets is not [begin, end]", where);
@@ -81,7 +84,7 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   return entry;
 }
 
-Imported read(const SourceFiles& files) {
+Imported read_file(const SourceFiles& files) {
   const SourceFile& file = files.main;
   const std::uint64_t length = header_length(file.read(0, 8));
   if (length > max_header) {
@@ -149,6 +152,15 @@ Imported read(const SourceFiles& files) {
   }
   result.storages = std::make_shared<FileRanges>(file, std::move(ranges));
   return result;
+}
+
+Imported read(const SourceFiles& files) {
+  try {
+    return read_file(files);
+  } catch (const Error& error) {
+    if (!error.next().empty()) throw;
+    fail(error.code(), error.message(), error.where(), "download or copy the file again");
+  }
 }
 
 }  // namespace

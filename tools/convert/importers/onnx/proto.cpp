@@ -296,6 +296,7 @@ class Parser {
     const TypeRow row = type_row(tensor.data_type());
     view.type = row.type;
     result.type = row.name;
+    if (row.type == SourceType::other) view.other_type = row.name;
     if (tensor.dims_size() > 8) reject(std::to_string(tensor.dims_size()) + " dimensions, 8 at most are read", where);
     view.shape.assign(tensor.dims().begin(), tensor.dims().end());
     view.strides = row_major_strides(view.shape, where);
