@@ -52,6 +52,7 @@ bool write_frame(int fd, bool failed, const std::string& report, std::span<const
                      [&](const auto& piece) { return write_all(fd, piece.data(), piece.size()); });
 }
 
+/// As printed: a zero byte from a file would end the text of an exception.
 std::string error_json(ErrorCode code, const std::string& message, const std::string& where, const std::string& next) {
   Json json = Json::object();
   json.set("code", static_cast<int>(code))

@@ -55,6 +55,26 @@ TEST(LimitedChild, ReturnsReportAndData) {
   EXPECT_EQ(result.data, std::vector<std::byte>(100'000, std::byte{7}));
 }
 
+TEST(LimitedChild, PutsThePlaceBehindTheFileUnlessItIsAnotherFile) {
+  const auto place = [](const std::string& where) {
+    return error_of([&] {
+             run_limited([&]() -> ChildOutput { fail(ErrorCode::bad_header, "message", where); }, small_limits(), {},
+                         "file.pth", {"", "dir/config.json", "odd\nname"});
+           })
+        .where();
+  };
+  EXPECT_EQ(place("fc.weight"), "file.pth: fc.weight");
+  EXPECT_EQ(place("file.pth: fc.weight"), "file.pth: fc.weight");
+  EXPECT_EQ(place("dir/config.json: depths"), "dir/config.json: depths");
+  EXPECT_EQ(place("odd\nname: depths"), "odd\\x0aname: depths");
+}
+
+TEST(LimitedChild, AZeroByteInAMessageDoesNotEndIt) {
+  const Error error = error_of(
+      [] { in_child([]() -> std::string { fail(ErrorCode::bad_header, std::string("a\0b", 3), "", "do this"); }); });
+  EXPECT_STREQ(error.what(), "file.pth: a\\x00b; do this");
+}
+
 TEST(LimitedChild, PassesErrorsOnWithCodePlaceAndAdvice) {
   const Error error = error_of(
       [] { in_child([]() -> std::string { fail(ErrorCode::bad_dtype, "message", "fc.weight", "do this"); }); });

@@ -56,7 +56,7 @@ void check_names(const Names& found, const Names& wanted, const std::string& fil
   }
 }
 
-Imported read(const SourceFiles& files) {
+Imported read_files(const SourceFiles& files) {
   const SourceFile& index = files.main;
   if (index.size() > max_index)
     fail(ErrorCode::limit_exceeded, "is larger than 16 MiB", index.name(), "fetch the index again");
@@ -99,6 +99,15 @@ Imported read(const SourceFiles& files) {
   result.format = "index of " + std::to_string(shards.size()) + " files";
   result.storages = storages;
   return result;
+}
+
+Imported read(const SourceFiles& files) {
+  try {
+    return read_files(files);
+  } catch (const Error& error) {
+    if (!error.next().empty()) throw;
+    fail(error.code(), error.message(), error.where(), "fetch the index and its files again");
+  }
 }
 
 }  // namespace
