@@ -223,6 +223,53 @@ TEST(KerasGraph, ALayerWithoutAConfigurationIsRefused) {
   }
 }
 
+/// The layer before the output, with its constants in the order of the graph's.
+KerasGraph graph_of(const std::string& json, int major) {
+  return keras_graph(parse_keras_model(json, "model.json"), major, "model.json");
+}
+
+TEST(KerasGraph, ArithmeticWithAConstantIsANormalisation) {
+  const auto function = [](const std::string& name, const std::string& arguments) {
+    return one_layer("TFOpLambda", R"(,"function":")" + name + '"', arguments);
+  };
+  const auto numbers = [](const KerasGraph& graph) {
+    EXPECT_EQ(graph.recipe.layers.back().op, "batch_norm");
+    return std::pair(graph.constants.at(0).values.at(2), graph.constants.at(1).values.at(2));  // mean, variance
+  };
+  EXPECT_EQ(numbers(graph_of(function("math.truediv", R"({"y":127.5})"), 2)), std::pair(0.0f, 16256.25f));
+  EXPECT_EQ(numbers(graph_of(function("math.subtract", R"({"y":[1,2,3]})"), 2)), std::pair(3.0f, 1.0f));
+  EXPECT_EQ(numbers(graph_of(function("__operators__.add", R"({"y":4})"), 2)), std::pair(-4.0f, 1.0f));
+  EXPECT_EQ(numbers(graph_of(function("math.multiply", R"({"y":0.5})"), 2)), std::pair(0.0f, 4.0f));
+  EXPECT_TRUE(mentions(refusal(function("math.truediv", R"({"y":0})"), 2), "scale inf"));
+  EXPECT_TRUE(mentions(refusal(function("math.multiply", R"({"y":-1})"), 2), "has scale -1"));
+  EXPECT_TRUE(mentions(refusal(function("math.truediv", "{}"), 2), "math.truediv"));
+  EXPECT_TRUE(mentions(refusal(function("math.pow", R"({"y":2})"), 2), "y = 2"));
+
+  const auto op = [](const std::string& kind, const std::string& args, const std::string& module) {
+    return R"({"class_name":"Functional","config":{"name":"m","layers":[
+      {"class_name":"InputLayer","config":{"name":"in","batch_shape":[null,8,8,3]},"name":"in","inbound_nodes":[]},
+      {"class_name":")" +
+           kind + R"(",)" + module + R"("config":{"name":"x"},"name":"x","inbound_nodes":[{"args":[)" + args +
+           R"(],"kwargs":{}}]}],"input_layers":[["in",0,0]],"output_layers":[["x",0,0]]}})";
+  };
+  const std::string x = R"({"class_name":"__keras_tensor__","config":{"keras_history":["in",0,0]}})";
+  const std::string array = R"({"class_name":"__numpy__","config":{"value":[1,2,4],"dtype":"float32"}})";
+  for (const std::string module : {R"("module":"keras.src.ops.numpy",)", ""}) {  // .keras, .h5
+    EXPECT_EQ(numbers(graph_of(op("TrueDivide", x + ",127.5", module), 3)), std::pair(0.0f, 16256.25f));
+    EXPECT_EQ(numbers(graph_of(op("Multiply", x + ',' + array, module), 3)), std::pair(0.0f, 0.0625f));
+    EXPECT_THROW(graph_of(op("Subtract", "1," + x, module), 3), Error);
+    EXPECT_THROW(graph_of(op("Subtract", x, module), 3), Error);
+    EXPECT_EQ(graph_of(op("Relu", x, module), 3).recipe.layers.back().op, "relu");
+  }
+}
+
+TEST(KerasGraph, AChannelThatNeverChangedIsNormalisedAsKerasDoes) {
+  const std::string given = one_layer("Normalization", R"(,"axis":[-1],"mean":[1,2,3],"variance":[4,0,9])", "{}");
+  EXPECT_EQ(graph_of(given, 3).constants.at(1).values, (std::vector<float>{4, 1e-14f, 9}));
+  const std::string adapted = one_layer("Normalization", R"(,"axis":[-1],"mean":null,"variance":null)", "{}");
+  EXPECT_GT(std::get<double>(recipe(adapted, 3).layers.back().attrs.at("eps")), 0.0);
+}
+
 TEST(KerasGraph, TheConfigurationSaysWhichKerasWroteIt) {
   const std::string json = one_layer("ReLU", R"(,"max_value":null)", "{}");
   EXPECT_EQ(parse_keras_model(json, "").major, 0);

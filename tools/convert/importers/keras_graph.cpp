@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <set>
 #include <utility>
@@ -309,17 +310,53 @@ class Translator {
     return add(key_, "leaky_relu", {in}, {{"alpha", slope}});
   }
   /// y = x scale + offset is (x - mean) / sqrt(var) with mean = -offset / scale and var = 1 / scale^2.
-  Value rescaling(const Value& in) {
-    const std::vector<float> scale = at_.per_channel("scale", 1, in.dims.c),
-                             offset = at_.per_channel("offset", 0, in.dims.c);
-    std::vector<float> mean(scale.size()), variance(scale.size());
+  /// y = scale x + offset per channel.
+  Value affine(const Value& in, const std::vector<double>& scale, const std::vector<double>& offset) {
+    std::vector<float> mean, variance;
     for (std::size_t c = 0; c < scale.size(); ++c) {
-      if (!(scale[c] > 0)) at_.refuse("has scale " + std::to_string(scale[c]) + ", a positive one is supported");
-      const double inverse = 1.0 / static_cast<double>(scale[c]);
-      mean[c] = static_cast<float>(-static_cast<double>(offset[c]) * inverse);
-      variance[c] = static_cast<float>(inverse * inverse);
+      if (!(scale[c] > 0) || std::isinf(scale[c]))
+        at_.refuse("has scale " + std::to_string(scale[c]) + ", a positive one is supported");
+      const double inverse = 1.0 / scale[c];
+      mean.push_back(static_cast<float>(-offset[c] * inverse));
+      variance.push_back(static_cast<float>(inverse * inverse));
     }
     return constant_affine(in, std::move(mean), std::move(variance));
+  }
+  Value rescaling(const Value& in) {
+    const auto scale = at_.per_channel("scale", 1, in.dims.c), offset = at_.per_channel("offset", 0, in.dims.c);
+    return affine(in, {scale.begin(), scale.end()}, {offset.begin(), offset.end()});
+  }
+  /// x + y, x - y, x * y or x / y with a constant y, as preprocess_input writes them into a model.
+  Value arithmetic(char op, const Value& in, const KerasConfig& arguments) {
+    std::vector<double> scale, offset;
+    for (const float number : arguments.per_channel("y", 0, in.dims.c)) {
+      const auto y = static_cast<double>(number);
+      scale.push_back(op == '*' ? y : op == '/' ? 1 / y : 1);
+      offset.push_back(op == '+' ? y : op == '-' ? -y : 0);
+    }
+    return affine(in, scale, offset);
+  }
+  /// Whether the class may be a function of keras.ops. HDF5 files do not name modules.
+  static bool is_op(const KerasLayer& layer) {
+    return layer.module.starts_with("keras.src.ops") || (layer.module.empty() && layer.class_name != "TFOpLambda");
+  }
+  /// The sign of an operator of Python's, or 0.
+  static char operator_of(const KerasLayer& layer, std::string_view function) {
+    struct Row {
+      std::string_view kind, tensorflow, tensorflow_operator;
+      char sign;
+    };
+    static constexpr Row rows[] = {{"Add", "math.add", "__operators__.add", '+'},
+                                   {"Subtract", "math.subtract", "__operators__.sub", '-'},
+                                   {"Multiply", "math.multiply", "__operators__.mul", '*'},
+                                   {"TrueDivide", "math.truediv", "__operators__.truediv", '/'},
+                                   {"Divide", "math.divide", "", '/'}};
+    for (const Row& row : rows) {
+      if (is_op(layer) ? layer.class_name == row.kind
+                       : !function.empty() && (function == row.tensorflow || function == row.tensorflow_operator))
+        return row.sign;
+    }
+    return 0;
   }
   Value normalization(const Value& in) {
     const Json* axis = at_.find("axis");
@@ -332,22 +369,27 @@ class Translator {
       at_.refuse("is a Normalization with axis=None that was adapted: one mean for all channels is not supported",
                  "build it with mean= and variance=, or with axis=-1 and that mean for each channel, and save again");
     }
+    // Keras divides by no less than 1e-7: channels that never changed have variance 0.
+    constexpr float least_variance = 1e-14f;
     if (!adapted) {
-      return constant_affine(in, at_.per_channel("mean", 0, in.dims.c), at_.per_channel("variance", 1, in.dims.c));
+      std::vector<float> variance = at_.per_channel("variance", 1, in.dims.c);
+      for (float& value : variance) value = std::max(value, least_variance);
+      return constant_affine(in, at_.per_channel("mean", 0, in.dims.c), std::move(variance));
     }
-    return add(key_, "batch_norm", {in}, {{"eps", 0.0}},
+    return add(key_, "batch_norm", {in}, {{"eps", static_cast<double>(least_variance)}},
                {{"mean", "mean", {in.dims.c}}, {"var", "variance", {in.dims.c}}});
   }
 
-  Value translate(const KerasLayer& layer, const std::vector<Value>& inputs) {
+  Value translate(const KerasLayer& layer, const std::vector<Value>& inputs, const Json& arguments) {
     const std::string& kind = layer.class_name;
-    const bool is_op = layer.module.starts_with("keras.src.ops");
-    if (kind == "Add" || kind == "Sum") return sum(inputs);
-    if (kind == "Multiply") return product(inputs);
-    if (kind == "TFOpLambda" || kind == "TensorFlowOpLayer") {
-      const std::string function = at_.text("function", "");
-      if (function == "__operators__.add" || function == "math.add") return sum(inputs);
-      if (function == "math.multiply" || function == "__operators__.mul") return product(inputs);
+    const bool is_function = kind == "TFOpLambda" || kind == "TensorFlowOpLayer";
+    const std::string function = is_function ? at_.text("function", "") : std::string();
+    const char sign = operator_of(layer, function);
+    if (sign != 0 && inputs.size() == 1 && arguments.find("y") != nullptr)
+      return arithmetic(sign, inputs[0], KerasConfig(arguments, where_, layer.name));
+    if (sign == '+' || kind == "Add" || kind == "Sum") return sum(inputs);
+    if (sign == '*' || kind == "Multiply") return product(inputs);
+    if (is_function) {
       if (inputs.size() == 1 && (function == "nn.relu" || function == "nn.relu6" || function == "nn.softmax"))
         return activation(inputs[0], function.substr(3), key_);
       at_.refuse("calls the TensorFlow function \"" + function + "\", which is not supported");
@@ -356,11 +398,12 @@ class Translator {
       at_.refuse("is a " + kind + " of " + std::to_string(inputs.size()) + " values, which is not supported");
     }
     const Value& in = inputs[0];
-    if (is_op && (kind == "Relu" || kind == "Relu6" || kind == "Softmax" || kind == "Sigmoid" || kind == "Silu")) {
+    if (is_op(layer) &&
+        (kind == "Relu" || kind == "Relu6" || kind == "Softmax" || kind == "Sigmoid" || kind == "Silu")) {
       need_last_axis(at_.find("axis"), in);
       return activation(in, keras_snake_case(kind), key_);
     }
-    if (is_training_only(kind)) return in;
+    if (is_training_only(kind) || kind == "Identity") return in;
     if (kind == "Conv2D") return conv2d(in);
     if (kind == "DepthwiseConv2D" || kind == "SeparableConv2D") return depthwise(in, kind == "SeparableConv2D");
     if (kind == "BatchNormalization" || kind == "BatchNormalizationV1") return batch_norm(in);
@@ -390,8 +433,10 @@ class Translator {
   /// What a call says besides its inputs.
   void check_arguments(const KerasLayer& layer, const Json& arguments, const Value& in) const {
     const std::string& kind = layer.class_name;
-    const bool is_op = layer.module.starts_with("keras.src.ops") || kind == "TFOpLambda";
+    const bool is_function = layer.module.starts_with("keras.src.ops") || kind == "TFOpLambda";
+    const bool has_operand = operator_of(layer, kind == "TFOpLambda" ? at_.text("function", "") : std::string()) != 0;
     for (const auto& [key, value] : arguments.as_object()) {
+      if (key == "y" && has_operand) continue;
       if (key == "axis") {
         need_last_axis(&value, in);
       } else if (key == "training") {  // Keras 2 obeys it, later versions do not at inference
@@ -401,7 +446,7 @@ class Translator {
           at_.refuse("is called with training=True, so it would not act as at inference",
                      "build the model without that argument, load the weights and save it again");
         }
-      } else if (is_op) {
+      } else if (is_function) {
         at_.refuse("calls " + kind + " with " + key + " = " + value.dump() + ", which is not supported");
       }
     }
@@ -460,7 +505,8 @@ class Translator {
       // The first calls of a shared model describe the layer where it was made, outside this model.
       if (inputs.empty()) at_.refuse("is a second input or a constant, which is not supported");
       check_arguments(layer, layer.calls[call.call].arguments, inputs[0]);
-      out = layer.model ? this->model(*layer.model, inputs[0], key) : translate(layer, inputs);
+      out = layer.model ? this->model(*layer.model, inputs[0], key)
+                        : translate(layer, inputs, layer.calls[call.call].arguments);
       if (layer.model && inputs.size() != 1) at_.refuse("is a model of " + std::to_string(inputs.size()) + " inputs");
     }
     return values.at({model.output.layer, model.output.call});

@@ -71,6 +71,16 @@ void collect_keras3(const Json& json, std::vector<Source>& out, const std::strin
   out.back().keras3 = true;
 }
 
+/// The numbers of an argument of a Keras 3 call that is a constant, or null.
+const Json* constant_of(const Json& argument) {
+  if (argument.is_number()) return &argument;
+  if (!argument.is_object()) return nullptr;
+  const Json *kind = argument.find("class_name"), *config = argument.find("config");
+  const bool is_array =
+      kind != nullptr && kind->is_string() && (kind->as_string() == "__numpy__" || kind->as_string() == "__tensor__");
+  return is_array && config != nullptr && config->is_object() ? config->find("value") : nullptr;
+}
+
 /// A call before names are resolved.
 struct RawCall {
   std::vector<Source> inputs;
@@ -120,7 +130,12 @@ std::vector<RawCall> parse_calls(const Json& nodes, const std::string& where) {
     std::vector<Source>& inputs = call.inputs;
     if (node.is_object()) {
       if (const Json* arguments = node.find("args")) {
-        for (const Json& argument : arguments->as_array(where)) collect_keras3(argument, inputs, where);
+        const auto& positional = arguments->as_array(where);
+        for (std::size_t i = 0; i < positional.size(); ++i) {
+          collect_keras3(positional[i], inputs, where);
+          const Json* constant = constant_of(positional[i]);
+          if (constant != nullptr && i < 2) keep_argument(i == 0 ? "x" : "y", *constant, call);
+        }
       }
       if (const Json* arguments = node.find("kwargs"); arguments != nullptr && arguments->is_object()) {
         for (const auto& [key, value] : arguments->as_object()) {
