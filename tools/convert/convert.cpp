@@ -323,6 +323,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   const Importer& importer = find_importer(source);
   Imported named = importer.read(files);
   check_names(named.tensors);
+  if (!named.graph) check_tensor_count(named.tensors.size());
   if (named.graph) check_not_described(request);
   name_keras_weights(named, request);
   for (SourceTensor& tensor : named.tensors) {

@@ -73,32 +73,61 @@ KeyMap KeyMap::parse(std::string_view text, const std::string& where) {
       fail(ErrorCode::invalid_argument, "the name has more * than the pattern", place,
            "each * of the name stands for what one of the pattern matched");
     }
-    map.rules_.push_back(std::move(rule));
+    map.add(std::move(rule));
   }
   return map;
 }
 
 std::string KeyMap::place(std::size_t rule) const { return where_ + " line " + std::to_string(rules_.at(rule).line); }
 
-std::string KeyMap::apply(const std::string& key, std::size_t* number) const {
-  std::vector<std::string_view> matched;
-  for (std::size_t i = 0; i < rules_.size(); ++i) {
-    const Rule& rule = rules_[i];
-    if (!glob_match(rule.pattern, key, &matched)) continue;
-    if (number != nullptr) *number = i;
-    if (rule.name == "-") return {};
-    std::string name;
-    std::size_t star = 0;
-    for (const char c : rule.name) {
-      if (c == '*') {
-        name += matched[star++];
-      } else {
-        name += c;
-      }
-    }
-    return name;
+std::string_view KeyMap::required_part(std::string_view pattern) {
+  std::string_view longest;
+  for (std::size_t begin = 0; begin <= pattern.size();) {
+    const std::size_t end = std::min(pattern.find('.', begin), pattern.size());
+    const std::string_view part = pattern.substr(begin, end - begin);
+    if (part.find('*') == std::string_view::npos && part.size() > longest.size()) longest = part;
+    begin = end + 1;
   }
-  return key;
+  return longest;
+}
+
+void KeyMap::add(Rule rule) {
+  const std::string_view part = required_part(rule.pattern);
+  (part.empty() ? always_ : by_part_[std::string(part)]).push_back(rules_.size());
+  rules_.push_back(std::move(rule));
+}
+
+std::string KeyMap::apply(const std::string& key, std::size_t* number) const {
+  std::size_t best = rules_.size();
+  std::vector<std::string_view> matched;
+  const auto try_rules = [&](const std::vector<std::size_t>& numbers) {
+    for (const std::size_t i : numbers) {
+      if (i >= best) return;
+      if (glob_match(rules_[i].pattern, key, nullptr)) best = i;
+    }
+  };
+  try_rules(always_);
+  for (std::size_t begin = 0; begin <= key.size() && !by_part_.empty();) {
+    const std::size_t end = std::min(key.find('.', begin), key.size());
+    const auto known = by_part_.find(std::string_view(key).substr(begin, end - begin));
+    if (known != by_part_.end()) try_rules(known->second);
+    begin = end + 1;
+  }
+  if (best == rules_.size()) return key;
+  const Rule& rule = rules_[best];
+  if (number != nullptr) *number = best;
+  if (rule.name == "-") return {};
+  glob_match(rule.pattern, key, &matched);
+  std::string name;
+  std::size_t star = 0;
+  for (const char c : rule.name) {
+    if (c == '*') {
+      name += matched[star++];
+    } else {
+      name += c;
+    }
+  }
+  return name;
 }
 
 KeyMap KeyMap::reversed(const std::set<std::size_t>& numbers) const {
@@ -106,7 +135,7 @@ KeyMap KeyMap::reversed(const std::set<std::size_t>& numbers) const {
   for (const std::size_t i : numbers) {
     const Rule& rule = rules_.at(i);
     const auto stars = [](const std::string& s) { return std::count(s.begin(), s.end(), '*'); };
-    if (stars(rule.name) == stars(rule.pattern)) result.rules_.push_back({rule.name, rule.pattern, rule.line});
+    if (stars(rule.name) == stars(rule.pattern)) result.add({rule.name, rule.pattern, rule.line});
   }
   return result;
 }

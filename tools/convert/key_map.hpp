@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "convert/tensors.hpp"
@@ -38,7 +40,18 @@ class KeyMap {
     int line = 0;
   };
   std::string where_;
+  void add(Rule rule);
+  /// The longest part of a pattern between dots that holds no *, which a key must have between its dots to match.
+  static std::string_view required_part(std::string_view pattern);
+
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+  };
   std::vector<Rule> rules_;
+  std::unordered_map<std::string, std::vector<std::size_t>, Hash, std::equal_to<>>
+      by_part_;                      ///< rules' numbers, ascending
+  std::vector<std::size_t> always_;  ///< those of patterns without such a part
 };
 
 /// Matches `text` against a pattern with `*`, and reports what each `*` stood for. Linear in pattern x text.

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -172,6 +173,24 @@ KeyMap key_map(std::string_view rules) {
   return KeyMap::parse(text, "name_families.cpp");
 }
 
+/// "layer1.17.conv1.weight" without 17. Only numbers from 2 that have one before and one behind them are left out: the
+/// others also tell stages and the parts of a sequence.
+std::string without_block_number(const std::string& name) {
+  const auto is_digit = [&](std::size_t i) { return name[i] >= '0' && name[i] <= '9'; };
+  std::size_t begin = 0, end = 0;
+  int numbers = 0;
+  for (std::size_t i = 0; i < name.size() && numbers < 3; ++i) {
+    if (!is_digit(i)) continue;
+    const std::size_t first = i;
+    while (i < name.size() && is_digit(i)) ++i;
+    if (++numbers != 2) continue;
+    begin = first;
+    end = i;
+  }
+  const bool low = end - begin == 1 && name[begin] < '2';
+  return numbers < 3 || low ? name : name.substr(0, begin) + '#' + name.substr(end);
+}
+
 struct Renamed {
   Naming naming;
   std::vector<std::string> names;
@@ -184,6 +203,53 @@ const KeyMap& key_map_of(std::string_view rules) {
   return known != maps.end() ? known->second : maps.emplace(rules.data(), key_map(rules)).first->second;
 }
 
+/// A canonical name, and what any family puts around its parts, is far shorter.
+constexpr std::size_t longest_name = 200;
+
+/// The canonical name, or what becomes of it under this family; the numbers of the rules that were used.
+std::string renamed(const std::string& name, const Family& family, const std::string& prefix,
+                    std::size_t* stage_rule = nullptr, std::size_t* inner_rule = nullptr) {
+  const KeyMap &stage = key_map_of(family.stage), &inner = key_map_of(family.inner);
+  return inner.apply(stage.apply(name.starts_with(prefix) ? name.substr(prefix.size()) : name, stage_rule), inner_rule);
+}
+
+/// A name and how many tensors have one like it.
+struct Sample {
+  const std::string* name;
+  std::size_t tensors;
+};
+
+/// One name for all that differ in the number of the block only, and not too many: enough to compare families.
+std::vector<Sample> sample_of(const std::vector<SourceTensor>& tensors) {
+  constexpr std::size_t most = 400;
+  std::vector<Sample> samples;
+  std::unordered_map<std::string, std::size_t> known;
+  for (const SourceTensor& tensor : tensors) {
+    if (is_training_state(tensor.name) || tensor.name.size() > longest_name) continue;
+    const auto [like, added] = known.emplace(without_block_number(tensor.name), samples.size());
+    if (added) samples.push_back({&tensor.name, 0});
+    ++samples[like->second].tensors;
+  }
+  if (samples.size() <= most) return samples;
+  std::vector<Sample> spread;
+  for (std::size_t i = 0; i < most; ++i) spread.push_back(samples[i * samples.size() / most]);
+  return spread;
+}
+
+/// How many tensors have a canonical name under this family, by the samples; none without a first stage, which tells
+/// families apart that count stages from 0, 1 or 2.
+std::size_t score_of(const std::vector<Sample>& samples, const Family& family, const std::string& prefix) {
+  std::unordered_set<std::string> taken;
+  std::size_t canonical = 0;
+  bool first_stage = false;
+  for (const Sample& sample : samples) {
+    std::string name = renamed(*sample.name, family, prefix);
+    first_stage = first_stage || name.starts_with("layer1.");
+    if (is_canonical_key(name) && taken.insert(std::move(name)).second) canonical += sample.tensors;
+  }
+  return first_stage ? canonical : 0;
+}
+
 Renamed rename(const std::vector<SourceTensor>& tensors, const Family& family, const std::string& prefix) {
   const KeyMap &stage = key_map_of(family.stage), &inner = key_map_of(family.inner);
   Renamed result;
@@ -192,9 +258,8 @@ Renamed rename(const std::vector<SourceTensor>& tensors, const Family& family, c
   for (const SourceTensor& tensor : tensors) {
     constexpr auto none = static_cast<std::size_t>(-1);
     std::size_t stage_rule = none, inner_rule = none;
-    const bool prefixed = tensor.name.starts_with(prefix);
-    std::string name =
-        inner.apply(stage.apply(prefixed ? tensor.name.substr(prefix.size()) : tensor.name, &stage_rule), &inner_rule);
+    std::string name;
+    if (tensor.name.size() <= longest_name) name = renamed(tensor.name, family, prefix, &stage_rule, &inner_rule);
     const bool canonical = is_canonical_key(name) && taken.insert(name).second;
     if (canonical) {
       if (stage_rule != none) stage_rules.insert(stage_rule);
@@ -242,18 +307,24 @@ std::string Naming::in_source(const std::string& canonical_key) const {
 bool is_training_state(std::string_view name) { return name.ends_with("num_batches_tracked"); }
 
 Naming name_canonically(std::vector<SourceTensor>& tensors) {
-  const auto weights = static_cast<std::size_t>(
-      std::count_if(tensors.begin(), tensors.end(), [](const auto& t) { return !is_training_state(t.name); }));
-  Renamed best;
-  for (const std::string& prefix : possible_prefixes(tensors)) {
-    for (const Family& family : families) {
-      Renamed renamed = rename(tensors, family, prefix);
-      const bool better = renamed.naming.canonical > best.naming.canonical || best.names.empty();
-      if (better) best = std::move(renamed);
-      if (best.naming.canonical == weights) break;
+  const std::vector<Sample> samples = sample_of(tensors);
+  std::size_t weights = 0, most = 0;
+  for (const Sample& sample : samples) weights += sample.tensors;
+  const Family* family = &families.front();
+  std::string prefix;
+  for (const std::string& candidate : possible_prefixes(tensors)) {
+    for (const Family& other : families) {
+      const std::size_t canonical = score_of(samples, other, candidate);
+      if (canonical > most) {
+        most = canonical;
+        family = &other;
+        prefix = candidate;
+      }
+      if (most == weights) break;
     }
-    if (2 * best.naming.canonical > weights) break;  // a prefix hides most of the names, or there is none
+    if (2 * most > weights) break;  // a prefix hides most of the names, or there is none
   }
+  Renamed best = rename(tensors, *family, prefix);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     SourceTensor& tensor = tensors[i];
     tensor.name = std::move(best.names[i]);

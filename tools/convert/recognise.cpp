@@ -17,9 +17,14 @@
 namespace resnet::convert {
 namespace {
 
+/// As many names as can be read, and how many more there are.
 std::string joined(const std::vector<std::string>& names) {
+  constexpr std::size_t most_letters = 20'000, longest = 400;
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (text.size() > most_letters) return text + " and " + std::to_string(names.size() - i) + " more";
+    text += (i == 0 ? "" : ", ") + names[i].substr(0, longest) + (names[i].size() > longest ? "..." : "");
+  }
   return text;
 }
 
@@ -39,21 +44,34 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-/// " (nearest: NAME)" of the surplus names, where one is near.
-std::string nearest_text(const std::string& missing, const std::vector<const SourceTensor*>& surplus) {
-  constexpr std::size_t most_names = 500, most_letters = 200;
-  std::string_view nearest;
-  std::size_t best = missing.size() / 3 + 1;
-  if (surplus.size() > most_names || missing.size() > most_letters) return {};
-  for (const SourceTensor* tensor : surplus) {
-    if (tensor->key.size() > most_letters) continue;
-    const std::size_t edits = distance(missing, tensor->key);
-    if (edits >= best) continue;
-    best = edits;
-    nearest = tensor->key;
+/// Finds the surplus name that is nearest to a missing one. Its work is bounded over all calls: with very many names
+/// another network was meant.
+class Nearest {
+ public:
+  explicit Nearest(const std::vector<const SourceTensor*>& surplus) : surplus_(surplus) {}
+
+  /// " (nearest: NAME)", where one is near.
+  std::string text(const std::string& missing) {
+    std::string_view nearest;
+    std::size_t best = missing.size() / 3 + 1;
+    for (const SourceTensor* tensor : surplus_) {
+      const std::size_t longer = std::max(missing.size(), tensor->key.size());
+      if (longer - std::min(missing.size(), tensor->key.size()) >= best) continue;  // as many edits at least
+      const std::size_t work = missing.size() * tensor->key.size();
+      if (work > work_left_) break;
+      work_left_ -= work;
+      const std::size_t edits = distance(missing, tensor->key);
+      if (edits >= best) continue;
+      best = edits;
+      nearest = tensor->key;
+    }
+    return nearest.empty() ? "" : " (nearest: " + std::string(nearest) + ')';
   }
-  return nearest.empty() ? "" : " (nearest: " + std::string(nearest) + ')';
-}
+
+ private:
+  const std::vector<const SourceTensor*>& surplus_;
+  std::size_t work_left_ = 10'000'000;  ///< letters compared
+};
 
 /// True when recipe and tensors have exactly the same keys.
 bool has_exactly(const Recipe& recipe, const TensorIndex& tensors) {
@@ -98,8 +116,8 @@ void check_statistics(const std::vector<SourceTensor>& tensors) {
       std::any_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.name.starts_with("layer1.0.bn1."); });
   if (any || !norms) return;
   fail(ErrorCode::import_failed,
-       "the normalisation layers have no running statistics: GroupNorm (as in resnet50_gn and BiT) or another norm",
-       "--arch auto", "only batch norm is supported: convert a network that was trained with it");
+       "the normalisation layers have no running statistics: GroupNorm (as in resnet50_gn and BiT) or another norm", "",
+       "only batch norm is supported: convert a network that was trained with it");
 }
 
 /// Shortcuts that subsample and append zero channels ("option A" of the ResNet paper's CIFAR nets) have no tensors.
@@ -112,7 +130,7 @@ void check_shortcuts(const std::vector<SourceTensor>& tensors, const ResNetShape
   fail(ErrorCode::import_failed,
        "the shortcuts have no weights where the width changes: they are padded with zero channels, which is not "
        "supported",
-       "--arch auto", "convert a network whose shortcuts are 1x1 convolutions");
+       "", "convert a network whose shortcuts are 1x1 convolutions");
 }
 
 struct Found {
@@ -163,11 +181,11 @@ Recipe from_structure(const ArchAnswers& answers, Inferred& inferred, std::vecto
   }
   auto shape = read_resnet(TensorIndex(inferred.tensors));
   if (!shape) {
-    fail(ErrorCode::import_failed, "by order and shapes the tensors are a network that is too large", "--arch auto",
+    fail(ErrorCode::import_failed, "by order and shapes the tensors are a network that is too large", "",
          "describe the layers in a recipe (docs/convert.md)");
   }
   if (const std::string questions = open_questions(answers, *shape); !questions.empty()) {
-    fail(ErrorCode::import_failed, inferred.why + ", but " + questions, "--arch auto", "answer with that option");
+    fail(ErrorCode::import_failed, inferred.why + ", but " + questions, "", "answer with that option");
   }
   apply(answers, *shape);
   Recipe recipe = from_resnet(*shape, Naming(), inferred.why + ": " + describe(*shape));
@@ -204,8 +222,7 @@ Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
   fail(ErrorCode::import_failed,
        "no known architecture has these " + std::to_string(tensors.size()) + " tensors (" + keys +
            " ...), and by order and shapes: " + why_not,
-       "--arch auto",
-       "name one with --arch, rename keys with --map, or describe the layers in a recipe (docs/convert.md)");
+       "", "name one with --arch, rename keys with --map, or describe the layers in a recipe (docs/convert.md)");
 }
 
 /// The shape that a known name implies, for the channels and classes that the tensors have.
@@ -332,10 +349,8 @@ Mapping map_tensors(const Recipe& recipe, const TensorIndex& tensors) {
       unused.push_back(tensor.key + " (" + to_string(tensor.shape) + ')');
     }
   }
-  constexpr std::size_t most_missing = 200;  // with more, another network was meant
-  if (missing.size() <= most_missing) {
-    for (std::string& name : missing) name += nearest_text(name, surplus);
-  }
+  Nearest nearest(surplus);
+  for (std::string& name : missing) name += nearest.text(name);
   std::string problems;
   const auto list = [&](const std::vector<std::string>& names, const char* one, const char* several) {
     if (names.empty()) return;

@@ -62,6 +62,13 @@ std::string to_string(const TensorShape& shape) {
   return text;
 }
 
+void check_tensor_count(std::size_t count) {
+  if (count <= max_tensors) return;
+  fail(ErrorCode::limit_exceeded,
+       "holds " + std::to_string(count) + " tensors, the limit is " + std::to_string(max_tensors), "",
+       "save the network's weights alone: a ResNet of 1202 layers has 7,200 tensors");
+}
+
 std::int64_t element_count(const TensorShape& shape, std::string_view name) {
   std::int64_t count = 1;
   for (const std::int64_t size : shape) {

@@ -23,6 +23,12 @@ std::int64_t size_of(SourceType type) noexcept;
 /// "64x3x7x7", "scalar"
 std::string to_string(const TensorShape& shape);
 
+/// Most tensors that a network may have, so that what is done per key stays far below a tenth of a second: a
+/// ResNet-1202 has 7,200.
+inline constexpr std::size_t max_tensors = 10'000;
+/// @throws Error limit_exceeded
+void check_tensor_count(std::size_t count);
+
 /// A named view into a storage of a foreign file. Checked: every element lies inside the storage, and no two indices
 /// need more elements than the storage has.
 struct SourceTensor {

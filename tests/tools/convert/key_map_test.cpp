@@ -49,6 +49,21 @@ TEST(KeyMap, TheFirstMatchingLineCounts) {
   EXPECT_EQ(map.apply("untouched"), "untouched");
 }
 
+TEST(KeyMap, TheFirstMatchingLineCountsWhateverPartsItsPatternHas) {
+  const KeyMap map =
+      KeyMap::parse("a.*.fc -> 1\n*.b.* -> 2\n*fc -> 3\na.b.*.long -> 4\n*. -> 5\nx.x -> 6\nx* -> 7", "m");
+  EXPECT_EQ(map.apply("a.b.fc"), "1");
+  EXPECT_EQ(map.apply("a.b.c.long"), "2");
+  EXPECT_EQ(map.apply("b.b.fc"), "2");
+  EXPECT_EQ(map.apply("b.c.fc"), "3");
+  EXPECT_EQ(map.apply("afc"), "3");
+  EXPECT_EQ(map.apply("long."), "5");
+  EXPECT_EQ(map.apply("x.x"), "6");
+  EXPECT_EQ(map.apply("x.y"), "7");
+  EXPECT_EQ(map.apply("b.c"), "b.c");
+  EXPECT_EQ(map.apply(""), "");
+}
+
 TEST(KeyMap, NamesTheLineThatIsWrong) {
   for (const char* text : {"\nnonsense", "\n-> x", "\nx ->", "\na -> *", "\n* -> **"}) {
     const Error error = error_of([&] { KeyMap::parse(text, "map.txt"); });

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <string>
 #include <utility>
 #include <vector>
@@ -266,6 +267,57 @@ TEST(Recognise, SurvivesAnyOneKeyThatIsMissingOrRenamedAndNamesIt) {
       EXPECT_TRUE(mentions(text, "1 key has no place in it: old." + wanted.key + ' ')) << text;
     }
   }
+}
+
+TEST(Recognise, ReadsADeepNetByNamesThatAreSampled) {
+  const ResNetShape shape = narrow(false, {60, 60, 60}, 8, 10);
+  const auto own = state_dict(shape);
+  for (const bool tutorial : {false, true}) {
+    auto tensors = own;
+    for (SourceTensor& t : tensors) {
+      if (!tutorial) continue;
+      t.name = "stage" + t.name.substr(t.name.starts_with("layer") ? 5 : 0);
+      if (const std::size_t at = t.name.find("downsample"); at != std::string::npos) t.name.replace(at, 10, "shortcut");
+      if (!t.key.starts_with("layer")) t.name = t.key;
+      t.key = t.name;
+    }
+    const Recipe recipe = choose_recipe({}, tensors);
+    EXPECT_EQ(mentions(recipe.why, "tutorial (stage1 ...)"), tutorial) << recipe.why;
+    EXPECT_NO_THROW(map_tensors(recipe, TensorIndex(tensors)));
+    EXPECT_EQ(read_resnet(TensorIndex(tensors)), shape);
+  }
+}
+
+/// Seconds of this thread's processor that refusing these tensors takes.
+double refusal_seconds(const std::vector<SourceTensor>& tensors) {
+  const std::clock_t start = std::clock();
+  EXPECT_THROW(map_tensors(choose(tensors), TensorIndex(tensors)), Error);
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+TEST(Recognise, RefusesTenThousandNamesInAMoment) {
+  constexpr double most = 0.5;  // a hundredth of it in a release build, three seconds when every rule meets every name
+  std::vector<SourceTensor> blocks, stages, plain, dots, near;
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string n = std::to_string(i);
+    blocks.push_back(tensor("layer1." + n + ".conv1.weight", {1, 1, 1, 1}));
+    stages.push_back(tensor("layer" + n + ".0.downsample.weight", {1, 1, 1, 1}));
+    plain.push_back(tensor("x" + n, {1}));
+    dots.push_back(tensor("layer1" + std::string(1000, '.') + n, {1}));
+  }
+  for (const auto& tensors : {blocks, stages, plain, dots}) EXPECT_LT(refusal_seconds(tensors), most);
+  near = state_dict(narrow(false, {30, 30, 30}, 8, 10));
+  for (std::size_t i = 0; i < near.size(); i += 2) near[i].name = near[i].key = near[i].key + std::string(90, 'x');
+  EXPECT_LT(refusal_seconds(near), most);
+}
+
+TEST(Recognise, ListsOnlyAsManyKeysAsCanBeRead) {
+  auto tensors = state_dict(find_torchvision_net("resnet18")->shape);
+  for (int i = 0; i < 500; ++i) tensors.push_back(tensor(std::to_string(i) + std::string(1000, 'q'), {1}));
+  const std::string text = refusal(tensors);
+  EXPECT_TRUE(mentions(text, "500 keys have no place in it: 0qqq"));
+  EXPECT_TRUE(mentions(text, "... and 450 more;")) << text.substr(text.size() - 200);
+  EXPECT_LT(text.size(), 25'000u);
 }
 
 TEST(Recognise, AStrayConv3DoesNotMakeBottlenecks) {

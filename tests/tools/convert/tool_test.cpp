@@ -103,6 +103,20 @@ TEST_F(ConvertTool, WritesAModelThatTheEngineReads) {
   EXPECT_EQ(fc, small_tensors()[small_tensors().size() - 2].values);
 }
 
+TEST_F(ConvertTool, BoundsTheNumberOfTensors) {
+  std::string json;
+  for (int i = 0; i < 10'001; ++i) {
+    json += (i == 0 ? "{\"" : ",\"") + std::to_string(i) + R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+  }
+  json += '}';
+  const std::uint64_t size = json.size();
+  const std::string file =
+      write("many.safetensors", std::string(reinterpret_cast<const char*>(&size), sizeof size) + json);
+  const Result run = convert(file + " -o " + output);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, file + ": holds 10001 tensors, the limit is 10000")) << run.err.substr(0, 300);
+}
+
 TEST_F(ConvertTool, VerifiesTheModelItWrote) {
   const std::string golden = RESNET_SOURCE_DIR "/tests/golden/torch/";
   const auto with = [&](const std::string& expected) {

@@ -319,6 +319,8 @@ std::vector<SourceTensor> TorchObjects::state_dict(const PickleValues& values, P
   std::set<std::string_view> names;
   std::size_t skipped = 0;
   const auto& items = values[dict].items;
+  check_tensor_count(static_cast<std::size_t>(
+      std::count_if(items.begin(), items.end(), [&](PickleId item) { return is(values, item, PickleKind::tensor); })));
   for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
     const PickleValue& key = values[items[i]];
     if (key.kind != PickleKind::string || !is(values, items[i + 1], PickleKind::tensor)) {
