@@ -317,6 +317,26 @@ TEST(TorchObjects, SaysWhatAFileHoldsThatIsNoStateDict) {
   }
 }
 
+TEST(TorchObjects, NamesTheKeysOfADictWithoutTensors) {
+  const auto refused = [](const std::string& ops) {
+    const Read read(whole(ops));
+    std::vector<std::string> notes;
+    return std::string(error_of([&] { read.objects.state_dict(read.values, read.root, notes); }).what());
+  };
+  EXPECT_TRUE(mentions(refused("}"), "holds an empty dict, not a state dict"));
+  const std::string inner =
+      pickle::dict(pickle::text("w") + torch_tensor(torch_storage("FloatStorage", "0", 2), 0, {2}, {1}));
+  const std::string text = refused(pickle::dict(pickle::text("epoch") + "K\x05" + pickle::text("params") + inner));
+  EXPECT_TRUE(mentions(text, "a dict without tensors, with the keys \"epoch\", \"params\", not")) << text;
+  EXPECT_TRUE(mentions(text, "torch.save(c[\"params\"], \"model.pth\")")) << text;
+  const std::string array =
+      pickle::reduce(pickle::global("numpy.core.multiarray", "_reconstruct"), pickle::tuple("K\x01"));
+  EXPECT_TRUE(mentions(refused(pickle::dict(pickle::text("w") + array)), "such as numpy arrays"));
+  std::string many;
+  for (int i = 0; i < 9; ++i) many += pickle::text("k" + std::to_string(i)) + "K\x01";
+  EXPECT_TRUE(mentions(refused(pickle::dict(many)), "\"k7\" ..., not")) << refused(pickle::dict(many));
+}
+
 TEST(TorchObjects, SkipsNumpyScalarsAndNamespaces) {
   const std::string scalar = pickle::reduce(
       pickle::global("numpy.core.multiarray", "scalar"),

@@ -89,6 +89,15 @@ TEST(TorchZip, RefusesOtherZipFilesByWhatTheyAre) {
                        "two entries data.pkl"));
 }
 
+TEST(TorchZip, SaysWhatAPickleHoldsThatIsTooLong) {
+  const std::string long_pickle(17u << 20, 'x');
+  const SourceFile file = file_of(ZipBytes().add("a/data.pkl", long_pickle).bytes());
+  const Error error = error_of([&] { torch_zip_importer.read(file); });
+  EXPECT_EQ(error.code(), ErrorCode::limit_exceeded);
+  EXPECT_TRUE(mentions(error.what(), "holds values, such as numpy arrays, where tensors should be")) << error.what();
+  EXPECT_TRUE(mentions(error.what(), "torch.from_numpy")) << error.what();
+}
+
 TEST(TorchZip, RefusesBigEndianFiles) {
   EXPECT_TRUE(mentions(
       import_refusal(

@@ -117,6 +117,21 @@ bool is(const PickleValues& values, PickleId id, PickleKind kind) { return value
 constexpr std::array<std::string_view, 7> wrappers = {"state_dict_ema",   "model_ema", "ema", "state_dict",
                                                       "model_state_dict", "model",     "net"};
 
+/// What a dict without tensors holds: its keys, and the way to the tensors below one of them.
+std::string keys_text(const PickleValues& values, PickleId dict) {
+  constexpr std::size_t shown = 8;
+  const auto& items = values[dict].items;
+  if (items.empty()) return "an empty dict";
+  std::string text;
+  for (std::size_t i = 0; i < std::min(items.size(), 2 * shown); i += 2) {
+    const PickleValue& key = values[items[i]];
+    text += (i == 0 ? "" : ", ") + (key.kind == PickleKind::string ? quoted(key.text) : "a key that is no text");
+  }
+  const bool objects = is(values, items[1], PickleKind::ignored);
+  return "a dict without tensors, with the keys " + text + (items.size() > 2 * shown ? " ..." : "") +
+         (objects ? " (whose values are other objects, such as numpy arrays)" : "");
+}
+
 std::string_view kind_name(PickleKind kind) {
   switch (kind) {
     case PickleKind::list:
@@ -304,8 +319,18 @@ std::vector<SourceTensor> TorchObjects::state_dict(const PickleValues& values, P
       }
     }
     if (found.empty()) {
-      reject("holds " + std::string(kind_name(values[dict].kind)) + (path.empty() ? "" : " under " + quoted(path)) +
-             ", not a state dict");
+      const bool is_dict = is(values, dict, PickleKind::dict);
+      const std::string message = "holds " +
+                                  (is_dict ? keys_text(values, dict) : std::string(kind_name(values[dict].kind))) +
+                                  (path.empty() ? "" : " under " + quoted(path)) + ", not a state dict";
+      const auto& items = values[dict].items;
+      for (std::size_t i = 0; is_dict && i + 1 < items.size(); i += 2) {
+        if (!is(values, items[i], PickleKind::string) || !holds_tensors(items[i + 1])) continue;
+        fail(ErrorCode::import_failed, message, where_,
+             "save the entry that holds the weights by itself: c = torch.load(\"" + where_ + "\"); torch.save(c[" +
+                 quoted(values[items[i]].text) + "], \"model.pth\")");
+      }
+      reject(message);
     }
     path += (path.empty() ? "" : ".") + std::string(found.front().first);
     dict = found.front().second;

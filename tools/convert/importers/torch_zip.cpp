@@ -80,7 +80,14 @@ Imported read(const SourceFiles& files) {
            "load and save it again on a little-endian machine");
     }
   }
-  const auto pickle = zip->read(*zip->find(root + "data.pkl"), max_torch_pickle_bytes);
+  const std::size_t entry = *zip->find(root + "data.pkl");
+  if (const std::uint64_t bytes = zip->entries()[entry].bytes; bytes > max_torch_pickle_bytes) {
+    fail(ErrorCode::limit_exceeded,
+         "data.pkl has " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(max_torch_pickle_bytes) +
+             ": one so long holds values, such as numpy arrays, where tensors should be",
+         file.name(), "save tensors: torch.save({k: torch.from_numpy(v) for k, v in arrays.items()}, \"model.pth\")");
+  }
+  const auto pickle = zip->read(entry, max_torch_pickle_bytes);
 
   const PickleLimits limits;
   PickleValues values(limits);
