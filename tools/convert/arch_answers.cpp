@@ -9,7 +9,8 @@ namespace resnet::convert {
 namespace {
 
 constexpr const char* known =
-    "known: stride=1x1|3x3, aa=none|blur|average, stem=cifar|imagenet|deep, shortcut=pool|conv, first_stride=1|2";
+    "known: stride=1x1|3x3, aa=none|blur|average, stem=cifar|imagenet|deep, shortcut=pool|conv, first_stride=1|2, "
+    "pool=max|none, head=relu";
 
 [[noreturn]] void unknown(std::string_view answer) {
   fail(ErrorCode::invalid_argument, "unknown answer \"" + std::string(answer) + '"', "--arch", known);
@@ -55,11 +56,28 @@ ArchAnswers take_answers(std::string& arch) {
       answers.average_down = either(answer, value, "pool", "conv");
     } else if (question == "first_stride") {
       answers.stride_in_first_stage = either(answer, value, "2", "1");
+    } else if (question == "pool") {
+      answers.stem_pool = either(answer, value, "max", "none");
+    } else if (answer == "head=relu") {
+      answers.relu_head = true;
     } else {
       unknown(answer);
     }
   }
   return answers;
+}
+
+void add_answers(const ArchAnswers& more, ArchAnswers& answers) {
+  const auto add = [](const auto& from, auto& to) {
+    if (from) to = from;
+  };
+  add(more.stride_in_1x1, answers.stride_in_1x1);
+  add(more.anti_alias, answers.anti_alias);
+  add(more.stem, answers.stem);
+  add(more.average_down, answers.average_down);
+  add(more.stride_in_first_stage, answers.stride_in_first_stage);
+  add(more.stem_pool, answers.stem_pool);
+  answers.relu_head = answers.relu_head || more.relu_head;
 }
 
 void apply(const ArchAnswers& answers, ResNetShape& shape) {
@@ -82,6 +100,15 @@ void apply(const ArchAnswers& answers, ResNetShape& shape) {
     if (shape.stem_pool != StemPool::conv) shape.stem_pool = cifar ? StemPool::none : StemPool::max;
     shape.input_size = cifar ? 32 : 224;
   }
+  if (answers.stem_pool) {
+    if (shape.stem_pool == StemPool::conv) {
+      fail(ErrorCode::invalid_argument,
+           "the tensors have a convolution for the stem's pool, which contradicts pool=", "--arch", "leave it out");
+    }
+    shape.stem_pool = !*answers.stem_pool                     ? StemPool::none
+                      : shape.stem_pool == StemPool::max_ceil ? StemPool::max_ceil
+                                                              : StemPool::max;
+  }
   if (answers.average_down) {
     if (!shape.preactivation && *answers.average_down != shape.average_down) {
       fail(ErrorCode::invalid_argument, "the names of the shortcuts' tensors contradict shortcut=", "--arch",
@@ -94,6 +121,34 @@ void apply(const ArchAnswers& answers, ResNetShape& shape) {
     BlockShape& first = shape.stages.front().front();
     if (shape.stride_in_first_stage && first.projection == 0) first.projection = 1;
   }
+}
+
+std::string first_stride_question(const ArchAnswers& answers, const ResNetShape& shape) {
+  if (answers.stride_in_first_stage || !shape.projects_equal_width()) return {};
+  return "the first block projects to as many channels as it gets: does it stride (--arch resnet,first_stride=2) or "
+         "not "
+         "(first_stride=1)?";
+}
+
+std::string assumed_text(const ArchAnswers& answers, const ResNetShape& shape, const std::string& name) {
+  std::string text, other;
+  const auto add = [&](const char* taken, const char* instead) {
+    text += (text.empty() ? "" : ", ") + std::string(taken);
+    if (other.empty()) other = instead;
+  };
+  if (shape.bottleneck && !answers.stride_in_1x1) {
+    shape.stride_in_1x1 ? add("stride=1x1", "stride=3x3") : add("stride=3x3", "stride=1x1");
+  }
+  if (!shape.preactivation && !answers.anti_alias) add("aa=none", "aa=blur");
+  const bool asked = shape.stem.size() == 1 && shape.stem_pool != StemPool::conv && !answers.stem;
+  if (asked) shape.stem_stride == 1 ? add("stem=cifar", "stem=imagenet") : add("stem=imagenet", "stem=cifar");
+  if (shape.preactivation && !answers.average_down) {
+    shape.average_down ? add("shortcut=pool", "shortcut=conv") : add("shortcut=conv", "shortcut=pool");
+  }
+  if (shape.stages.front().front().projection > 0 && !shape.projects_equal_width() && !answers.stride_in_first_stage) {
+    shape.stride_in_first_stage ? add("first_stride=2", "first_stride=1") : add("first_stride=1", "first_stride=2");
+  }
+  return text.empty() ? "" : text + " (no tensor tells; otherwise: --arch " + name + ',' + other + ", docs/convert.md)";
 }
 
 std::string open_questions(const ArchAnswers& answers, const ResNetShape& shape) {
@@ -112,6 +167,7 @@ std::string open_questions(const ArchAnswers& answers, const ResNetShape& shape)
     ask("do the shortcuts that stride pool before their convolution (--arch resnet,shortcut=pool: the d and t nets of "
         "timm) or does the convolution stride (shortcut=conv)?");
   }
+  if (const std::string question = first_stride_question(answers, shape); !question.empty()) ask(question);
   return text;
 }
 

@@ -242,6 +242,18 @@ void check_parameters(const Mapping& mapping, const Recipe& recipe) {
        recipe.name, "take the weights of this network, or correct \"parameters\" in the recipe");
 }
 
+/// "--map: no key matches a.*, b.*"
+void note_unused_patterns(const std::vector<std::string>& patterns, std::vector<std::string>& notes) {
+  constexpr std::size_t shown = 10;
+  if (patterns.empty()) return;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(patterns.size(), shown); ++i) {
+    text += (i == 0 ? "--map: no key is left for " : ", ") + patterns[i];
+  }
+  if (patterns.size() > shown) text += " and " + std::to_string(patterns.size() - shown) + " more";
+  notes.push_back(text);
+}
+
 /// Gives Keras' tensors the names that their architecture uses; sets the graph where the architecture is Keras' own.
 void name_keras_weights(Imported& named, const Request& request) {
   const ArchChoice& arch = request.arch;
@@ -334,7 +346,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
     std::erase_if(named.tensors, [](const SourceTensor& tensor) { return tensor.name == "n_averaged"; });
     const std::string prefixes = strip_common_prefixes(named.tensors);
     if (!prefixes.empty()) named.notes.push_back("removed the prefix \"" + prefixes + "\" that all keys share");
-    apply_key_map(request.map, named.tensors);
+    note_unused_patterns(apply_key_map(request.map, named.tensors), named.notes);
   }
   if (named.tensors.empty()) {
     fail(ErrorCode::import_failed, "no tensor is left", "",
@@ -345,6 +357,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
   const SourceConfig config = named.graph || named.keras_major > 0 ? SourceConfig() : read_source_config(files);
   ArchChoice arch = request.arch;
   arch.configured = config.net;
+  arch.ordered = &importer != &safetensors_importer && &importer != &sharded_importer;
   for (const std::string& note : config.notes) named.notes.push_back(note);
   Recipe recipe = named.graph ? *std::move(named.graph) : choose_recipe(arch, named.tensors);
   check_unique(named.tensors);
@@ -409,6 +422,7 @@ Converted convert_source(const SourceFiles& files, const Request& request) {
       .set("known", known == nullptr ? Json() : Json(model.provenance["weights"]))
       .set("architecture", recipe.name)
       .set("why", recipe.why)
+      .set("assumed", published ? "" : recipe.assumed)
       .set("notes", std::move(notes))
       .set("mapping", mapping_json(mapping))
       .set("ignored", std::move(ignored))

@@ -27,7 +27,7 @@ struct Request {
 };
 
 /// The model file and the report, a JSON object:
-/// {"importer","tensors","sha256","known","architecture","why","notes":[..],"mapping":[{"key","tensor","layer","role",
+/// {"importer","tensors","sha256","known","architecture","why","assumed","notes":[..],"mapping":[{"key","tensor","layer","role",
 ///  "shape","type","stored"}],"ignored":[..],"parameters":{"trainable","running","expected"},
 ///  "configured","preset","input":[h,w,c],"labels","classes"}
 struct Converted {

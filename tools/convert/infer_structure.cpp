@@ -70,8 +70,10 @@ class Reader {
     }
     if (!waiting_.empty()) return no(tensors_[chain_.units[waiting_.front()].convolution[0]], "has no batch norm");
     if (chain_.head.empty() || chain_.units.size() < 3) {
-      why_not_ = "there are " + std::to_string(chain_.units.size()) + " convolutions with batch norm and " +
-                 (chain_.head.empty() ? "no" : "a") + " classifier";
+      const std::size_t count = chain_.units.size();
+      why_not_ = (count == 1 ? "there is " : "there are ") + std::to_string(count) +
+                 (count == 1 ? " convolution" : " convolutions") + " with batch norm and " +
+                 (chain_.head.empty() ? "no classifier, as in a backbone" : "a classifier");
       return std::nullopt;
     }
     return std::move(chain_);
@@ -91,6 +93,12 @@ class Reader {
   bool add(std::vector<std::size_t> module) {
     const SourceTensor& first = tensors_[module[0]];
     const std::size_t vectors = module.size() - 1;
+    const bool last = std::none_of(tensors_.begin() + static_cast<std::ptrdiff_t>(module[0]), tensors_.end(),
+                                   [](const SourceTensor& tensor) { return tensor.shape.size() == 4; });
+    if (!chain_.head.empty() && last && first.shape.size() == 2 && first.shape[1] == chain_.classes) {
+      return fail(first, "is a second dense layer: what lies between it and " + tensors_[chain_.head[0]].key +
+                             ", no tensor tells (export the network to ONNX)");
+    }
     if (!chain_.head.empty()) return fail(first, "stands behind the classifier");
     if (first.shape.size() == 2) {
       if (vectors > 1 || (vectors == 1 && tensors_[module[1]].shape[0] != first.shape[0])) {
@@ -233,8 +241,8 @@ std::string text_of(const Reading& reading, const std::vector<std::int64_t>& sta
          std::to_string(stem.kernel) + 'x' + std::to_string(stem.kernel) + (reading.stem == 1 ? " stem " : " ") +
          std::to_string(stem.in) + " -> " + std::to_string(stem.out) + ", " + std::to_string(reading.blocks.size()) +
          " blocks of " + (reading.bottleneck ? "1x1, 3x3, 1x1" : "two 3x3") + " in stages " + counts +
-         " (a stage begins with a 1x1 projection, and all but the first halve the size), a classifier " +
-         std::to_string(chain.features) + " -> " + std::to_string(chain.classes) + ", and no other ResNet is";
+         " (where the 1x1 projections are), a classifier " + std::to_string(chain.features) + " -> " +
+         std::to_string(chain.classes) + ", and no other sequence of residual blocks has them";
 }
 
 class Namer {

@@ -156,13 +156,15 @@ std::string strip_common_prefixes(std::vector<SourceTensor>& tensors) {
   return removed;
 }
 
-void apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors) {
-  if (map.empty()) return;
+std::vector<std::string> apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors) {
+  if (map.empty()) return {};
+  std::vector<bool> used(map.size(), false);
   std::map<std::string, std::string> sources;  // new name -> old
   std::vector<SourceTensor> kept;
   for (SourceTensor& tensor : tensors) {
-    std::size_t rule = 0;
+    std::size_t rule = map.size();
     std::string name = map.apply(tensor.name, &rule);
+    if (rule < map.size()) used[rule] = true;
     if (name.empty()) continue;
     if (name.size() > max_renamed_bytes && name != tensor.name) {
       fail(ErrorCode::invalid_argument,
@@ -180,6 +182,11 @@ void apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors) {
     kept.push_back(std::move(tensor));
   }
   tensors = std::move(kept);
+  std::vector<std::string> unused;
+  for (std::size_t i = 0; i < map.size(); ++i) {
+    if (!used[i]) unused.push_back(map.pattern(i));
+  }
+  return unused;
 }
 
 }  // namespace resnet::convert

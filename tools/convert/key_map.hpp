@@ -31,6 +31,9 @@ class KeyMap {
   /// The new name, or an empty one for a dropped key. `rule` gets the number of the rule that matched, if one did.
   std::string apply(const std::string& key, std::size_t* rule = nullptr) const;
 
+  std::size_t size() const { return rules_.size(); }
+  const std::string& pattern(std::size_t number) const { return rules_.at(number).pattern; }
+
   /// The map from new names to old ones, of those of the rules `numbers` whose name has as many * as the pattern.
   KeyMap reversed(const std::set<std::size_t>& numbers) const;
 
@@ -60,8 +63,8 @@ bool glob_match(std::string_view pattern, std::string_view text, std::vector<std
 /// Removes wrapper prefixes ("module.", "_orig_mod.", "model.") that all keys share. Returns what was removed.
 std::string strip_common_prefixes(std::vector<SourceTensor>& tensors);
 
-/// Renames or drops tensors. @throws Error import_failed when two keys become one, invalid_argument for a name that
-/// becomes too long
-void apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors);
+/// Renames or drops tensors. Returns the patterns that matched none.
+/// @throws Error import_failed when two keys become one, invalid_argument for a name that becomes too long
+std::vector<std::string> apply_key_map(const KeyMap& map, std::vector<SourceTensor>& tensors);
 
 }  // namespace resnet::convert

@@ -164,8 +164,11 @@ ResNetArgs base_args(bool is_bottleneck, const std::array<std::int64_t, 4>& laye
 
 bool is_legacy(std::string_view name) { return name.starts_with("legacy_"); }
 
+constexpr std::string_view pruned = "_pruned";
+
 std::string without_tag(std::string_view name) {
   std::string net(name.substr(0, name.find('.')));
+  if (net.ends_with(pruned)) net.resize(net.size() - pruned.size());
   for (const std::string_view prefix : {"gluon_", "tv_", "ssl_", "swsl_", "ig_"}) {
     if (net.starts_with(prefix)) net.erase(0, prefix.size());
   }
@@ -234,6 +237,8 @@ std::optional<ResNetArgs> arguments_of(std::string_view name) {
   }
   return std::nullopt;
 }
+
+bool is_pruned(std::string_view name) { return name.substr(0, name.find('.')).ends_with(pruned); }
 
 std::span<const KnownNet> known_nets() {
   static const std::vector<KnownNet> nets = make_nets();

@@ -23,6 +23,10 @@ std::span<const KnownNet> known_nets();
 /// The ten only.
 std::span<const KnownNet> torchvision_nets();
 
+/// Whether a name is timm's for a net whose channels were pruned ("ecaresnet50d_pruned.miil_in1k"): its widths are
+/// those of its tensors, all else is as the name without "_pruned" says, for which the functions below take it.
+bool is_pruned(std::string_view name);
+
 /// By name; a training tag is left out ("resnet50d.ra2_in1k") and names of older timm versions are understood
 /// ("gluon_resnet50_v1d", "tv_resnet50"). Null when there is none.
 const KnownNet* find_known_net(std::string_view name);

@@ -41,7 +41,8 @@ Hugging Face save it, of any ResNet under torchvision's, timm's, Hugging Face's 
 Keras model (.keras, .h5) or its weights; or an ONNX model (.onnx, operators of version 7 to 23). It is read in a child
 process with limited rights; nothing in it is executed.
 --arch NAME may be followed by answers to what tensors cannot tell: stride=1x1|3x3 (of bottlenecks), aa=none|blur|average,
-stem=cifar|imagenet|deep, shortcut=pool|conv, first_stride=1|2; NAME resnet is any ResNet.
+stem=cifar|imagenet|deep, shortcut=pool|conv, first_stride=1|2, pool=max|none, head=relu (ReLU between the dense layers of
+a head of several); NAME resnet is any ResNet. The report lists what was assumed.
 Exit codes: 0 written, 1 written but --verify differs, 2 usage, 3 source missing or rejected, 4 out of memory or output not writable.)";
 
 constexpr double tolerance = 1e-5;  // relative L2 in fp32, as resnet_verify

@@ -18,17 +18,21 @@ namespace {
 // where <n>, <n+1>, <n+2> are its numbers from 0, 1 and 2.
 
 constexpr std::string_view hugging_face = R"(
-resnet.embedder.embedder.convolution.* -> conv1.*
-resnet.embedder.embedder.normalization.* -> bn1.*
-resnet.encoder.stages.<n>.layers.*.shortcut.convolution.* -> layer<n+1>.*.downsample.0.*
-resnet.encoder.stages.<n>.layers.*.shortcut.normalization.* -> layer<n+1>.*.downsample.1.*
-resnet.encoder.stages.<n>.layers.*.layer.0.convolution.* -> layer<n+1>.*.conv1.*
-resnet.encoder.stages.<n>.layers.*.layer.0.normalization.* -> layer<n+1>.*.bn1.*
-resnet.encoder.stages.<n>.layers.*.layer.1.convolution.* -> layer<n+1>.*.conv2.*
-resnet.encoder.stages.<n>.layers.*.layer.1.normalization.* -> layer<n+1>.*.bn2.*
-resnet.encoder.stages.<n>.layers.*.layer.2.convolution.* -> layer<n+1>.*.conv3.*
-resnet.encoder.stages.<n>.layers.*.layer.2.normalization.* -> layer<n+1>.*.bn3.*
+(resnet.|)embedder.embedder.convolution.* -> conv1.*
+(resnet.|)embedder.embedder.normalization.* -> bn1.*
+(resnet.|)encoder.stages.<n>.layers.*.shortcut.convolution.* -> layer<n+1>.*.downsample.0.*
+(resnet.|)encoder.stages.<n>.layers.*.shortcut.normalization.* -> layer<n+1>.*.downsample.1.*
+(resnet.|)encoder.stages.<n>.layers.*.layer.0.convolution.* -> layer<n+1>.*.conv1.*
+(resnet.|)encoder.stages.<n>.layers.*.layer.0.normalization.* -> layer<n+1>.*.bn1.*
+(resnet.|)encoder.stages.<n>.layers.*.layer.1.convolution.* -> layer<n+1>.*.conv2.*
+(resnet.|)encoder.stages.<n>.layers.*.layer.1.normalization.* -> layer<n+1>.*.bn2.*
+(resnet.|)encoder.stages.<n>.layers.*.layer.2.convolution.* -> layer<n+1>.*.conv3.*
+(resnet.|)encoder.stages.<n>.layers.*.layer.2.normalization.* -> layer<n+1>.*.bn3.*
 classifier.1.* -> fc.*
+)";
+
+constexpr std::string_view open_mmlab = R"(
+head.fc.* -> fc.*
 )";
 
 constexpr std::string_view timm_v2 = R"(
@@ -114,10 +118,11 @@ struct Family {
 };
 
 /// Of equals the first counts.
-constexpr std::array<Family, 9> families = {{
+constexpr std::array<Family, 10> families = {{
     {"", "", ""},  // torchvision and timm
     {hugging_face_family, "", hugging_face},
-    {"timm ResNetV2", "", timm_v2},
+    {"OpenMMLab", "", open_mmlab},
+    {timm_v2_family, "", timm_v2},
     {"SENet", "", first_senet, true},
     {"SENet", "", first_senet_deep, true},
     {"tutorial (layer1 ...)", "", parts},

@@ -9,7 +9,7 @@
 
 namespace resnet::convert {
 
-inline constexpr std::string_view hugging_face_family = "Hugging Face";
+inline constexpr std::string_view hugging_face_family = "Hugging Face", timm_v2_family = "timm ResNetV2";
 
 /// How a file's names were read.
 struct Naming {

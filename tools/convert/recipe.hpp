@@ -25,7 +25,8 @@ struct Recipe {
   std::string preprocess_json;                  ///< instead of a preset, or empty
   bool raw_pixels = false;                      ///< instead of both: raw01 or raw255, whichever suits the first layers
   std::vector<std::string> labels;
-  std::string note;  ///< printed when not empty
+  std::string note;     ///< printed when not empty
+  std::string assumed;  ///< what no tensor told and how to say otherwise, or empty
   /// The source's own name for a weight that is missing, where the tensors were renamed.
   std::function<std::string(const std::string&)> in_source;
 };

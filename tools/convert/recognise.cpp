@@ -12,6 +12,7 @@
 #include "convert/known_nets.hpp"
 #include "convert/name_families.hpp"
 #include "convert/recognise_resnet.hpp"
+#include "convert/resnet_head.hpp"
 #include "convert/resnet_layers.hpp"
 
 namespace resnet::convert {
@@ -87,7 +88,8 @@ bool has_exactly(const Recipe& recipe, const TensorIndex& tensors) {
 std::string head_text(const TensorIndex& tensors, const ResNetShape& shape) {
   const SourceTensor* head = tensors.find("fc.weight", 2);
   if (head == nullptr) return {};
-  return ", fc " + to_string(head->shape) + ": " + std::to_string(shape.classes) + " classes";
+  return ", fc " + to_string(head->shape) + ": " + std::to_string(shape.classes) +
+         (shape.classes == 1 ? " class" : " classes");
 }
 
 Recipe from_resnet(const ResNetShape& shape, const Naming& naming, std::string why) {
@@ -137,7 +139,45 @@ struct Found {
   ResNetShape shape;
   Naming naming;
   std::vector<SourceTensor> tensors;
+  ArchAnswers answered;  ///< by the user and by the family of names
+  HeadProblem head;
 };
+
+/// kuangliu's pre-activation nets call the norm behind the last block "bn", which other nets have in the stem.
+void name_final_norm(std::vector<SourceTensor>& tensors) {
+  const TensorIndex index(tensors);
+  const SourceTensor *stem = index.find("conv1.weight", 4), *norm = index.find("bn1.weight", 1);
+  const SourceTensor* head = index.find("fc.weight", 2);
+  if (stem == nullptr || norm == nullptr || head == nullptr || index.find("norm.weight") != nullptr) return;
+  if (norm->shape[0] == stem->shape[0] || norm->shape[0] != head->shape[1]) return;
+  for (SourceTensor& tensor : tensors) {
+    if (tensor.name.starts_with("bn1.")) tensor.name.replace(0, 3, "norm");
+  }
+}
+
+/// What the code behind a family of names decides although no tensor shows it.
+void apply_family(const Naming& naming, ResNetShape& shape, ArchAnswers& answered) {
+  const bool own = naming.family.empty(), hugging_face = naming.family == hugging_face_family;
+  if (naming.first_senet) {
+    const BlockShape& block = shape.stages.front().front();
+    shape.stem_pool = StemPool::max_ceil;
+    shape.stride_in_1x1 = shape.bottleneck && block.groups == 1 && block.width1 == block.width2;
+    shape.relu_before_attention = !shape.bottleneck;
+    answered.stride_in_1x1 = shape.stride_in_1x1;
+    answered.stride_in_first_stage = false;
+  }
+  if (naming.first_senet || hugging_face) {
+    answered.anti_alias = AntiAlias::none;
+    answered.stem = StemAnswer::imagenet;
+  }
+  if (!shape.projects_equal_width()) return;
+  // torchvision, timm, the first SENets and transformers project only where the block strides or widens; timm's v2
+  // bottlenecks project in every stage.
+  const bool always = naming.family == timm_v2_family && shape.bottleneck;
+  if (!always && (shape.preactivation || (!own && !naming.first_senet && !hugging_face))) return;
+  shape.stride_in_first_stage = !always;
+  answered.stride_in_first_stage = shape.stride_in_first_stage;
+}
 
 /// Renames a copy of the tensors and reads a ResNet from them, with the answers applied.
 std::optional<Found> find_resnet(const ArchAnswers& answers, const std::vector<SourceTensor>& tensors) {
@@ -145,30 +185,53 @@ std::optional<Found> find_resnet(const ArchAnswers& answers, const std::vector<S
   found.tensors = tensors;
   found.naming = name_canonically(found.tensors);
   check_statistics(found.tensors);
+  name_final_norm(found.tensors);
   auto shape = read_resnet(TensorIndex(found.tensors));
   if (!shape) return std::nullopt;
   check_shortcuts(found.tensors, *shape);
-  if (found.naming.first_senet) {
-    const BlockShape& block = shape->stages.front().front();
-    shape->stem_pool = StemPool::max_ceil;
-    shape->stride_in_1x1 = shape->bottleneck && block.groups == 1 && block.width1 == block.width2;
-    shape->relu_before_attention = !shape->bottleneck;
-  }
-  // transformers projects only where it must.
-  const BlockShape& first = shape->stages.front().front();
-  if (found.naming.family == hugging_face_family && first.projection > 0 && shape->stem.back() == first.out) {
-    shape->stride_in_first_stage = true;
-  }
+  apply_family(found.naming, *shape, found.answered);
   apply(answers, *shape);
   found.shape = *std::move(shape);
+  const std::string_view net = name_of(found.shape);
+  found.head = read_head(answers.relu_head, net.empty() ? "resnet" : std::string(net), found.tensors, found.shape);
+  add_answers(answers, found.answered);
   return found;
 }
 
 Recipe recipe_of(const Found& found) {
   std::string names = found.naming.family.empty() ? "" : found.naming.family + " names, ";
   if (!found.naming.prefix.empty()) names += "behind \"" + found.naming.prefix + "\", ";
-  return from_resnet(found.shape, found.naming,
-                     names + describe(found.shape) + head_text(TensorIndex(found.tensors), found.shape));
+  Recipe recipe = from_resnet(found.shape, found.naming,
+                              names + describe(found.shape) + head_text(TensorIndex(found.tensors), found.shape));
+  recipe.assumed = assumed_text(found.answered, found.shape, recipe.name);
+  return recipe;
+}
+
+/// Where a dense layer has no bias, the file lacks its key and nothing else.
+Recipe recipe_without_bias(Found& found, Recipe recipe) {
+  const TensorIndex index(found.tensors);
+  if (index.find("fc.bias") != nullptr || index.find("fc.weight", 2) == nullptr || !found.shape.hidden.empty()) {
+    return recipe;
+  }
+  found.shape.head_bias = false;
+  Recipe other = recipe_of(found);
+  if (has_exactly(other, index)) return other;
+  found.shape.head_bias = true;
+  return recipe;
+}
+
+[[noreturn]] void fail_with(const HeadProblem& problem) {
+  fail(ErrorCode::import_failed, problem.message, "", problem.next);
+}
+
+/// "conv1.weight, bn1.weight ..."
+std::string first_keys(const std::vector<SourceTensor>& tensors) {
+  constexpr std::size_t shown = 5, longest = 200;
+  std::string keys;
+  for (std::size_t i = 0; i < std::min(tensors.size(), shown); ++i) {
+    keys += (i == 0 ? "" : ", ") + tensors[i].name.substr(0, longest);
+  }
+  return keys + (tensors.size() > shown ? " ..." : "");
 }
 
 /// Unknown names are taken only when nothing is left to guess.
@@ -189,6 +252,8 @@ Recipe from_structure(const ArchAnswers& answers, Inferred& inferred, std::vecto
   }
   apply(answers, *shape);
   Recipe recipe = from_resnet(*shape, Naming(), inferred.why + ": " + describe(*shape));
+  const std::string assumed = assumed_text(answers, *shape, recipe.name);
+  recipe.assumed = "strides of 2 where the later stages begin" + (assumed.empty() ? "" : ", " + assumed);
   tensors = std::move(inferred.tensors);
   return recipe;
 }
@@ -196,8 +261,12 @@ Recipe from_structure(const ArchAnswers& answers, Inferred& inferred, std::vecto
 Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
   auto found = find_resnet(choice.answers, tensors);
   std::optional<Recipe> resnet;
-  if (found) resnet = recipe_of(*found);
+  if (found) resnet = recipe_without_bias(*found, recipe_of(*found));
   const auto take = [&] {
+    if (!found->head.message.empty()) fail_with(found->head);
+    if (const std::string question = first_stride_question(found->answered, found->shape); !question.empty()) {
+      fail(ErrorCode::import_failed, describe(found->shape) + ", but " + question, "", "answer with that option");
+    }
     tensors = std::move(found->tensors);
     return *std::move(resnet);
   };
@@ -210,31 +279,63 @@ Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
   }
   // Half of a ResNet's names: keys are missing or left over, and the mapping lists them.
   if (resnet && 2 * found->naming.canonical >= tensors.size()) return take();
+  if (!choice.ordered) {
+    if (resnet) return take();
+    fail(ErrorCode::import_failed,
+         "no known architecture has these tensors (" + std::to_string(tensors.size()) + ": " + first_keys(tensors) +
+             "), and their order, which could tell with unknown names, is lost in safetensors: it sorts them",
+         "",
+         "save the state dict with torch.save and convert that, name the keys as torchvision does with --map, or "
+         "describe "
+         "the layers in a recipe (docs/convert.md)");
+  }
   std::string why_not;
   std::optional<bool> deep_stem;
   if (choice.answers.stem) deep_stem = *choice.answers.stem == StemAnswer::deep;
   if (auto inferred = infer_structure(tensors, deep_stem, why_not))
     return from_structure(choice.answers, *inferred, tensors);
   if (resnet) return take();
-  std::string keys;
-  const std::size_t shown = std::min<std::size_t>(tensors.size(), 5);
-  for (std::size_t i = 0; i < shown; ++i) keys += (keys.empty() ? "" : ", ") + tensors[i].name;
   fail(ErrorCode::import_failed,
-       "no known architecture has these " + std::to_string(tensors.size()) + " tensors (" + keys +
-           " ...), and by order and shapes: " + why_not,
+       "no known architecture has these tensors (" + std::to_string(tensors.size()) + ": " + first_keys(tensors) +
+           "), and by order and shapes: " + why_not,
        "", "name one with --arch, rename keys with --map, or describe the layers in a recipe (docs/convert.md)");
 }
 
+/// Pruning changed the widths of a net and nothing else.
+void take_widths(const ResNetShape& found, ResNetShape& shape) {
+  const auto same_count = [](const auto& a, const auto& b) { return a.size() == b.size(); };
+  if (!same_count(shape.stem, found.stem) ||
+      !std::equal(shape.stages.begin(), shape.stages.end(), found.stages.begin(), found.stages.end(), same_count)) {
+    return;
+  }
+  shape.stem = found.stem;
+  shape.stages = found.stages;
+}
+
+Recipe with_pruned_name(Recipe recipe, const std::string& name) {
+  if (!is_pruned(name)) return recipe;
+  recipe.name = name;
+  recipe.note.clear();
+  return recipe;
+}
+
 /// The shape that a known name implies, for the channels and classes that the tensors have.
-Recipe named_resnet(const KnownNet& net, const ArchAnswers& answers, std::vector<SourceTensor>& tensors,
+Recipe named_resnet(const KnownNet& net, const ArchChoice& choice, std::vector<SourceTensor>& tensors,
                     const std::string& why) {
+  const ArchAnswers& answers = choice.answers;
   const Naming naming = name_canonically(tensors);
   ResNetShape shape = net.shape, ends = net.shape;
   read_ends(TensorIndex(tensors), ends);
   if (ends.input_channels >= 1 && ends.input_channels <= max_channels) shape.input_channels = ends.input_channels;
   if (ends.classes >= 1 && ends.classes <= max_classes) shape.classes = ends.classes;
+  if (is_pruned(choice.name)) {
+    if (const auto found = read_resnet(TensorIndex(tensors))) take_widths(*found, shape);
+  }
   apply(answers, shape);
-  return from_resnet(shape, naming, why + ": " + describe(shape));
+  if (const HeadProblem problem = read_head(answers.relu_head, choice.name, tensors, shape); !problem.message.empty()) {
+    fail_with(problem);
+  }
+  return with_pruned_name(from_resnet(shape, naming, why + ": " + describe(shape)), choice.name);
 }
 
 /// Where a configuration's words about input channels and classes differ from the tensors, or nothing.
@@ -263,6 +364,7 @@ Recipe configured_resnet(const ConfiguredNet& net, std::vector<SourceTensor>& te
   }
   ResNetShape shape = *net.shape;
   if (found) {
+    if (is_pruned(net.name)) take_widths(found->shape, shape);
     std::string why = difference(shape, found->shape);
     if (why.empty()) why = difference_of_ends(net, *found);
     if (!why.empty()) {
@@ -271,13 +373,15 @@ Recipe configured_resnet(const ConfiguredNet& net, std::vector<SourceTensor>& te
                describe(found->shape) + ')',
            net.where, "take the config.json of these weights, or go by the tensors with --arch resnet");
     }
+    if (!found->head.message.empty()) fail_with(found->head);
     shape.input_channels = found->shape.input_channels;
     shape.classes = found->shape.classes;
     tensors = std::move(found->tensors);
   }
   const Naming naming = found ? std::move(found->naming) : Naming();
-  return from_resnet(shape, naming,
-                     "config.json says " + net.name + ", " + describe(shape) + head_text(TensorIndex(tensors), shape));
+  const std::string why =
+      "config.json says " + net.name + ", " + describe(shape) + head_text(TensorIndex(tensors), shape);
+  return with_pruned_name(from_resnet(shape, naming, why), net.name);
 }
 
 [[noreturn]] void unknown_arch(const ArchChoice& choice) {
@@ -302,10 +406,10 @@ Recipe choose_recipe(const ArchChoice& choice, std::vector<SourceTensor>& tensor
   const std::string why = "--arch says so";
   if (const std::string_view reason = refusal_of(choice.name); !reason.empty()) {
     fail(ErrorCode::invalid_argument,
-         choice.name + " cannot be converted: " + std::string(reason) + " is not supported", "--arch",
+         choice.name + " cannot be converted: there is no support for " + std::string(reason), "--arch",
          "convert a network that was trained with batch norm");
   }
-  if (const KnownNet* net = find_known_net(choice.name)) return named_resnet(*net, choice.answers, tensors, why);
+  if (const KnownNet* net = find_known_net(choice.name)) return named_resnet(*net, choice, tensors, why);
   for (const RecipeText& text : choice.recipes) {
     if (text.name != choice.name) continue;
     Recipe recipe = parse_recipe(text.json, text.name);

@@ -36,6 +36,7 @@ struct ArchChoice {
   std::string name =
       "auto";           ///< "auto", "resnet" (any, read from the tensors), a known net's or embedded recipe's name
   ArchAnswers answers;  ///< behind the name
+  bool ordered = true;  ///< whether the tensors stand in the network's order
   std::optional<ConfiguredNet> configured;  ///< what decides for "auto" without answers
   std::vector<RecipeText> recipes;          ///< embedded ones, for auto and by name
   std::vector<RecipeText> file;             ///< one entry when --arch names a file

@@ -31,7 +31,13 @@ class Builder {
     if (shape_.final_norm) x = relu("relu", batch_norm("norm", x, channels));
     add("avgpool", "global_avg_pool", {x});
     add("flatten", "flatten", {"avgpool"});
-    recipe_.output = dense("fc", "flatten", channels, shape_.classes, true);
+    x = "flatten";
+    for (std::size_t i = 0; i < shape_.hidden.size(); ++i) {
+      const std::string name = "fc." + std::to_string(i);
+      x = relu(name + ".relu", dense(name, x, channels, shape_.hidden[i].out, shape_.hidden[i].bias));
+      channels = shape_.hidden[i].out;
+    }
+    recipe_.output = dense("fc", x, channels, shape_.classes, shape_.head_bias);
     return std::move(recipe_);
   }
 

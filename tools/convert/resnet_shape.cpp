@@ -126,8 +126,14 @@ std::string describe(const ResNetShape& shape) {
   if (shape.attention == Attention::efficient_channel) text += ", efficient channel attention";
   if (shape.anti_alias == AntiAlias::blur) text += ", blur pools";
   if (shape.anti_alias == AntiAlias::average) text += ", average pools against aliasing";
+  if (!shape.hidden.empty()) {
+    text += ", a head of " + std::to_string(shape.hidden.size() + 1) + " dense layers with ReLU between";
+  }
+  if (!shape.head_bias) text += ", a classifier without bias";
   if (shape.block_bias) text += ", convolutions with biases";
-  if (shape.input_channels != 3) text += ", " + std::to_string(shape.input_channels) + " input channels";
+  if (shape.input_channels != 3)
+    text += ", " + std::to_string(shape.input_channels) +
+            (shape.input_channels == 1 ? " input channel" : " input channels");
   return text;
 }
 

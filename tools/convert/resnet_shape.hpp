@@ -27,6 +27,13 @@ struct BlockShape {
   bool operator==(const BlockShape&) const = default;
 };
 
+/// A dense layer of the head.
+struct DenseShape {
+  std::int64_t out = 0;
+  bool bias = true;
+  bool operator==(const DenseShape&) const = default;
+};
+
 /// Everything that distinguishes one ResNet from another. The first block of a stage carries its stride.
 struct ResNetShape {
   bool bottleneck = false;
@@ -44,13 +51,19 @@ struct ResNetShape {
   Attention attention = Attention::none;
   bool relu_before_attention = false;  ///< and after it none, before the addition (basic blocks of the first SENets)
   bool stem_bias = false, block_bias = false, projection_bias = false;  ///< of the convolutions
-  bool squeeze_bias = true;  ///< of squeeze-and-excitation's two dense layers
+  bool squeeze_bias = true;        ///< of squeeze-and-excitation's two dense layers
+  std::vector<DenseShape> hidden;  ///< the head's layers before the classifier, each with a ReLU behind it
+  bool head_bias = true;           ///< of the classifier
   std::int64_t input_channels = 3;
   std::int64_t classes = 1000;
   std::int64_t input_size = 224;  ///< the size to state in the model file; any other works too
   bool operator==(const ResNetShape&) const = default;
 
   std::int64_t features() const { return stages.back().back().out; }
+  /// The first block projects although the channels stay: such blocks usually stride, but no tensor says so.
+  bool projects_equal_width() const {
+    return stages.front().front().projection > 0 && stages.front().front().out == stem.back();
+  }
   /// Of the first block of stage `stage`.
   std::int64_t stride(std::size_t stage) const { return stage > 0 || stride_in_first_stage ? 2 : 1; }
 };

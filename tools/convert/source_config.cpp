@@ -208,7 +208,7 @@ void read_timm_preprocess(const Json& cfg, const std::string& where, SourceConfi
 void read_timm(const Json& json, const std::string& where, SourceConfig& config) {
   const std::string& name = json.at("architecture", where).as_string(where + ": architecture");
   if (const std::string_view reason = refusal_of(name); !reason.empty()) {
-    fail(ErrorCode::import_failed, name + " cannot be converted: " + std::string(reason) + " is not supported", where,
+    fail(ErrorCode::import_failed, name + " cannot be converted: there is no support for " + std::string(reason), where,
          "convert a network that was trained with batch norm");
   }
   const Json* inner = member(json, "pretrained_cfg");  // older files have everything at the root
@@ -272,7 +272,8 @@ ResNetShape hugging_face_shape(const Json& json, const std::string& where) {
     return result;
   };
   if (const std::string act = text("hidden_act", "relu"); act != "relu") {
-    fail(ErrorCode::import_failed, "hidden_act \"" + act + "\" is not supported", where, "only relu is");
+    fail(ErrorCode::import_failed, "hidden_act \"" + act + "\" is not supported", where,
+         "only relu is: export the network to ONNX and convert that");
   }
   const std::string type = text("layer_type", "bottleneck");
   if (type != "basic" && type != "bottleneck") {

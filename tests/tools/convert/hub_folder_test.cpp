@@ -148,7 +148,7 @@ TEST_F(HubFolder, NetworksWithoutBatchNormAreRefusedByName) {
     replace(hub + "/config.json", "resnetblur50d", name);
     const Result run = convert(hub);
     EXPECT_EQ(run.code, 3);
-    EXPECT_TRUE(mentions(run.err, std::string(name) + " cannot be converted: its ")) << run.err;
+    EXPECT_TRUE(mentions(run.err, std::string(name) + " cannot be converted: there is no support for its ")) << run.err;
   }
 }
 

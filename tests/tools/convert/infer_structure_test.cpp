@@ -124,6 +124,43 @@ TEST(InferStructure, AsksWhetherTheShortcutsOfADeepStemPool) {
   }
 }
 
+TEST(InferStructure, AsksWhetherAProjectionOfEqualWidthStrides) {
+  ResNetArgs args;
+  args.layers = {1, 1};
+  args.channels = {8, 16};
+  args.plain_stem = 8;
+  ResNetShape shape = make_shape(args);
+  shape.stages[0][0].projection = 1;
+  const auto tensors = tensors_of(shape, module_name);
+  const std::string text = refusal(tensors);
+  EXPECT_TRUE(mentions(text, "does it stride (--arch resnet,first_stride=2) or not (first_stride=1)?")) << text;
+  for (const bool strides : {false, true}) {
+    auto copy = tensors;
+    ArchChoice choice;
+    choice.name = "resnet";
+    choice.answers.stride_in_first_stage = strides;
+    EXPECT_EQ(mentions(choose_recipe(choice, copy).why, "stride 2 in the first stage"), strides);
+  }
+}
+
+TEST(InferStructure, SaysWhatOrderDecidedAndWhatWasAssumed) {
+  auto tensors = tensors_of(find_known_net("resnet18")->shape, module_name);
+  const Recipe recipe = choose_recipe({}, tensors);
+  EXPECT_TRUE(mentions(recipe.why, "no other sequence of residual blocks has them")) << recipe.why;
+  EXPECT_FALSE(mentions(recipe.why, "no other ResNet"));
+  EXPECT_TRUE(mentions(recipe.assumed, "strides of 2 where the later stages begin, aa=none, stem=imagenet"))
+      << recipe.assumed;
+}
+
+TEST(InferStructure, TakesNoOrderFromAFileThatSortsItsTensors) {
+  auto tensors = tensors_of(find_known_net("resnet18")->shape, module_name);
+  ArchChoice choice;
+  choice.ordered = false;
+  const Error error = error_of([&] { choose_recipe(choice, tensors); });
+  EXPECT_TRUE(mentions(error.what(), "is lost in safetensors")) << error.what();
+  EXPECT_TRUE(mentions(error.what(), "save the state dict with torch.save")) << error.what();
+}
+
 TEST(InferStructure, AcceptsAllConvolutionsOfABlockBeforeItsBatchNorms) {
   auto tensors = tensors_of(find_known_net("resnet18")->shape, module_name);
   // Stem convolution and norm, then conv, norm x4, conv, norm x4 of the first block.
@@ -140,7 +177,7 @@ TEST(InferStructure, SaysWhatDoesNotFit) {
   EXPECT_TRUE(mentions(refusal(tensors), "is no part of a convolution, a batch norm or a dense layer"));
   tensors = tensors_of(find_known_net("resnet18")->shape, module_name);
   tensors.resize(tensors.size() - 2);
-  EXPECT_TRUE(mentions(refusal(tensors), "20 convolutions with batch norm and no classifier"));
+  EXPECT_TRUE(mentions(refusal(tensors), "20 convolutions with batch norm and no classifier, as in a backbone"));
 }
 
 TEST(InferStructure, RefusesWhatTwoResNetsHaveInCommon) {

@@ -102,6 +102,12 @@ TEST(KeyMap, RenamesAndDropsTensors) {
   EXPECT_EQ(names_of(tensors), (std::vector<std::string>{"a", "b"}));
 }
 
+TEST(KeyMap, ReportsPatternsThatMatchNoKey) {
+  auto tensors = named({"m.a", "x"});
+  const KeyMap map = KeyMap::parse("m.* -> *\nm.a -> z\nx -> -\nq.* -> *", "m");
+  EXPECT_EQ(apply_key_map(map, tensors), (std::vector<std::string>{"m.a", "q.*"}));
+}
+
 TEST(KeyMap, RefusesToMakeOneKeyOfTwo) {
   auto tensors = named({"m.a", "n.a"});
   const Error error = error_of([&] { apply_key_map(KeyMap::parse("m.* -> *\nn.* -> *", "m"), tensors); });

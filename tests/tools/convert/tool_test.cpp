@@ -367,6 +367,24 @@ TEST_F(ConvertTool, RenamesKeysThroughAMap) {
   EXPECT_EQ(refused.code, 3);
   const std::string map = write("map.txt", "net.projector.* -> -  # not needed\nnet.backbone.* -> *\n");
   EXPECT_EQ(convert(renamed + " --map " + map + " -o " + output).code, 0);
+  const std::string more = write("more.txt", "net.projector.* -> -\nhead.* -> fc.*\nnet.backbone.* -> *\naux* -> -\n");
+  const Result run = convert(renamed + " --map " + more + " -o " + output);
+  EXPECT_TRUE(mentions(run.out, "--map: no key is left for head.*, aux*\n")) << run.out;
+}
+
+TEST_F(ConvertTool, ReportsWhatItAssumedUnlessTheArchitectureIsNamed) {
+  const std::string resnet = RESNET_SOURCE_DIR "/tests/golden/torch/bottleneck.pth";
+  const Result run = convert(resnet + " -o " + output);
+  EXPECT_TRUE(mentions(run.out, "\nassumed     stride=3x3, aa=none, ")) << run.out << run.err;
+  EXPECT_TRUE(mentions(run.out, "otherwise: --arch resnet,stride=1x1, docs/convert.md)\n")) << run.out;
+}
+
+TEST_F(ConvertTool, NamesTheFileWhoseNetworkIsUnknown) {
+  const std::string other = write("other.pth", torch_file({{"a.weight", {2, 3}, {1, 2, 3, 4, 5, 6}}}));
+  const Result run = convert(other + " -o " + output);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_TRUE(mentions(run.err, "resnet_convert: " + other + ": no known architecture has these tensors (1: a.weight)"))
+      << run.err;
 }
 
 TEST_F(ConvertTool, TakesARecipeEitherWay) {
