@@ -71,7 +71,7 @@ class Nearest {
 
  private:
   const std::vector<const SourceTensor*>& surplus_;
-  std::size_t work_left_ = 10'000'000;  ///< letters compared
+  std::size_t work_left_ = 4'000'000;  ///< letters compared
 };
 
 /// True when recipe and tensors have exactly the same keys.
@@ -226,10 +226,13 @@ Recipe recipe_without_bias(Found& found, Recipe recipe) {
 
 /// "conv1.weight, bn1.weight ..."
 std::string first_keys(const std::vector<SourceTensor>& tensors) {
-  constexpr std::size_t shown = 5, longest = 200;
+  constexpr std::size_t most = 5, longest = 200;
   std::string keys;
-  for (std::size_t i = 0; i < std::min(tensors.size(), shown); ++i) {
-    keys += (i == 0 ? "" : ", ") + tensors[i].name.substr(0, longest);
+  std::size_t shown = 0;
+  for (const SourceTensor& tensor : tensors) {
+    if (is_training_state(tensor.name) && tensors.size() > most) continue;
+    if (shown == most) break;
+    keys += (shown++ == 0 ? "" : ", ") + tensor.name.substr(0, longest);
   }
   return keys + (tensors.size() > shown ? " ..." : "");
 }
@@ -283,7 +286,8 @@ Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
     if (resnet) return take();
     fail(ErrorCode::import_failed,
          "no known architecture has these tensors (" + std::to_string(tensors.size()) + ": " + first_keys(tensors) +
-             "), and their order, which could tell with unknown names, is lost in safetensors: it sorts them",
+             "), and their order, which could tell with unknown names, is lost: safetensors sorts its tensors, and an "
+             "index of several files has no order",
          "",
          "save the state dict with torch.save and convert that, name the keys as torchvision does with --map, or "
          "describe "
@@ -454,7 +458,10 @@ Mapping map_tensors(const Recipe& recipe, const TensorIndex& tensors) {
     }
   }
   Nearest nearest(surplus);
-  for (std::string& name : missing) name += nearest.text(name);
+  constexpr std::size_t most_missing = 500;  // with more, another network was meant
+  if (missing.size() <= most_missing) {
+    for (std::string& name : missing) name += nearest.text(name);
+  }
   std::string problems;
   const auto list = [&](const std::vector<std::string>& names, const char* one, const char* several) {
     if (names.empty()) return;

@@ -14,6 +14,8 @@ std::string_view folder(std::string_view key) {
   return dot == std::string_view::npos ? std::string_view() : key.substr(0, dot);
 }
 
+constexpr std::size_t most_layers = 8;  // with more, these are no head's
+
 class Head {
  public:
   Head(std::vector<SourceTensor>& tensors, ResNetShape& shape) : tensors_(tensors), shape_(shape) {
@@ -21,17 +23,19 @@ class Head {
       const bool in_block = tensor.name.starts_with("layer") && is_canonical_key(tensor.name);
       if (tensor.shape.size() == 2 && tensor.key.ends_with("weight") && !in_block) layers_.push_back(&tensor);
     }
+    if (layers_.size() > most_layers) return;
     if (!is_chain()) std::reverse(layers_.begin(), layers_.end());
   }
 
   bool is_missing() const {
     return layers_.empty() && std::none_of(tensors_.begin(), tensors_.end(), [&](const SourceTensor& tensor) {
-      const bool spare = !is_canonical_key(tensor.name) && tensor.shape.size() > 1;
-      return folder(tensor.name) == "fc" || (spare && tensor.shape[1] == shape_.features());
-    });
+             const bool spare = !is_canonical_key(tensor.name) && tensor.shape.size() > 1;
+             return folder(tensor.name) == "fc" || (spare && tensor.shape[1] == shape_.features());
+           });
   }
 
   bool is_chain() const {
+    if (layers_.size() > most_layers) return false;
     std::int64_t channels = shape_.features();
     for (const SourceTensor* layer : layers_) {
       if (layer->shape[1] != channels) return false;
@@ -88,8 +92,9 @@ class Head {
 }  // namespace
 
 HeadProblem read_head(bool relu, const std::string& arch, std::vector<SourceTensor>& tensors, ResNetShape& shape) {
-  const std::string otherwise = "export the network to ONNX and convert that, or describe the layers in a recipe "
-                                "(docs/convert.md)";
+  const std::string otherwise =
+      "export the network to ONNX and convert that, or describe the layers in a recipe "
+      "(docs/convert.md)";
   Head head(tensors, shape);
   if (head.is_missing()) {
     return {"holds a backbone without a classifier: no tensor stands behind the pool",

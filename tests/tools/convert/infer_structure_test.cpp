@@ -157,7 +157,7 @@ TEST(InferStructure, TakesNoOrderFromAFileThatSortsItsTensors) {
   ArchChoice choice;
   choice.ordered = false;
   const Error error = error_of([&] { choose_recipe(choice, tensors); });
-  EXPECT_TRUE(mentions(error.what(), "is lost in safetensors")) << error.what();
+  EXPECT_TRUE(mentions(error.what(), "is lost: safetensors sorts its tensors")) << error.what();
   EXPECT_TRUE(mentions(error.what(), "save the state dict with torch.save")) << error.what();
 }
 
