@@ -237,8 +237,8 @@ TEST(Recognise, RefusesTenThousandNamesInAMoment) {
     const std::string n = std::to_string(i);
     blocks.push_back(tensor("layer1." + n + ".conv1.weight", {1, 1, 1, 1}));
     stages.push_back(tensor("layer" + n + ".0.downsample.weight", {1, 1, 1, 1}));
-    plain.push_back(tensor("x" + n, {1}));
-    dots.push_back(tensor("layer1" + std::string(1000, '.') + n, {1}));
+    plain.push_back(tensor("a.b.c.head.fc.stage1.layer1.conv1.shortcut.conv" + n, {1}));
+    dots.push_back(tensor("layer1" + std::string(3000, '.') + n, {1}));
   }
   for (const auto& tensors : {blocks, stages, plain, dots}) EXPECT_LT(refusal_seconds(tensors), most);
   near = state_dict(narrow(false, {30, 30, 30}, 8, 10));
