@@ -53,7 +53,7 @@ inline SourceTensor& find(std::vector<SourceTensor>& tensors, const std::string&
 
 /// Of torchvision's structure, with `planes` channels in the stem instead of 64.
 inline ResNetShape narrow(bool bottleneck, std::vector<std::int64_t> layers, std::int64_t planes, std::int64_t classes,
-                   std::int64_t channels = 3, std::int64_t groups = 1) {
+                          std::int64_t channels = 3, std::int64_t groups = 1) {
   ResNetArgs args;
   args.bottleneck = bottleneck;
   for (std::size_t i = 0; i < layers.size(); ++i) args.channels.push_back(planes << i);
