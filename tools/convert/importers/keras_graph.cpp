@@ -395,7 +395,8 @@ class Translator {
       at_.refuse("calls the TensorFlow function \"" + function + "\", which is not supported");
     }
     if (inputs.size() != 1) {
-      at_.refuse("is of the class " + kind + " with " + std::to_string(inputs.size()) +
+      const bool vowel = kind.find_first_of("AEIOUaeiou") == 0;
+      at_.refuse((vowel ? "is an " : "is a ") + kind + " of " + std::to_string(inputs.size()) +
                  " values, which is not supported");
     }
     const Value& in = inputs[0];
