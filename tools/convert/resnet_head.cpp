@@ -28,7 +28,10 @@ class Head {
   }
 
   bool is_missing() const {
-    return layers_.empty() && std::none_of(tensors_.begin(), tensors_.end(), [&](const SourceTensor& tensor) {
+    const bool blocks = std::any_of(tensors_.begin(), tensors_.end(), [](const auto& t) {
+      return t.name.starts_with("layer1.") && is_canonical_key(t.name);
+    });
+    return blocks && layers_.empty() && std::none_of(tensors_.begin(), tensors_.end(), [&](const SourceTensor& tensor) {
              const bool spare = !is_canonical_key(tensor.name) && tensor.shape.size() > 1;
              return folder(tensor.name) == "fc" || (spare && tensor.shape[1] == shape_.features());
            });

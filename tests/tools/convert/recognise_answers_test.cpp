@@ -144,6 +144,7 @@ TEST(Head, OfVeryManyLayersIsNone) {
 TEST(Head, ABackboneWithoutOneIsNamedAsSuch) {
   EXPECT_TRUE(mentions(refusal(with_head({})), "holds a backbone without a classifier"));
   EXPECT_TRUE(mentions(refusal(with_head({}), "resnet"), "describe the layers in a recipe that ends in the pool"));
+  EXPECT_TRUE(mentions(refusal({tensor("a.weight", {3})}, "resnet18"), "1 key has no place in it: a.weight"));
   // transformers' ResNetModel: its names lack the "resnet." of the classifier's.
   auto tensors = with_head({});
   for (SourceTensor& t : tensors) {
