@@ -42,7 +42,6 @@ class KeyMap {
     std::string pattern, name;
     int line = 0;
   };
-  std::string where_;
   void add(Rule rule);
   /// The longest part of a pattern between dots that holds no *, which a key must have between its dots to match.
   static std::string_view required_part(std::string_view pattern);
@@ -51,6 +50,7 @@ class KeyMap {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
   };
+  std::string where_;
   std::vector<Rule> rules_;
   std::unordered_map<std::string, std::vector<std::size_t>, Hash, std::equal_to<>>
       by_part_;                      ///< rules' numbers, ascending
