@@ -105,6 +105,12 @@ class Builder {
   std::map<std::string, std::size_t> index_;
 };
 
+bool has_layer(const KerasModel& model, std::string_view name) {
+  return std::any_of(model.layers.begin(), model.layers.end(), [&](const KerasLayer& layer) {
+    return layer.name == name || (layer.model && has_layer(*layer.model, name));
+  });
+}
+
 }  // namespace
 
 std::vector<std::string_view> keras_application_names() {
@@ -141,6 +147,12 @@ KerasModel keras_application(std::string_view name, std::int64_t classes) {
   b.add("Dense", "predictions", {b.add("GlobalAveragePooling2D", "avg_pool", {x}, Json::object())}, std::move(dense));
   b.model.output = {b.model.layers.size() - 1, 0};
   return std::move(b.model);
+}
+
+std::string keras_application_preset(const KerasModel& model) {
+  const auto has = [&](std::string_view name) { return has_layer(model, name); };
+  if (!has("conv1_conv") || !has("pool1_pad") || !has("conv2_block1_1_conv")) return {};
+  return has("conv2_block1_preact_bn") ? "keras-tf" : "keras-caffe";
 }
 
 }  // namespace resnet::convert

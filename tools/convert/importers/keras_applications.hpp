@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,5 +17,9 @@ std::vector<std::string_view> keras_application_names();
 /// @param classes of the dense layer "predictions"
 /// @return a model without layers for an unknown name
 KerasModel keras_application(std::string_view name, std::int64_t classes);
+
+/// The preset of keras.applications' own preprocess_input for a model that holds one of its ResNets, by layer names;
+/// empty for any other.
+std::string keras_application_preset(const KerasModel& model);
 
 }  // namespace resnet::convert

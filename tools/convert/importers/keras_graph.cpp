@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "convert/importers/keras_applications.hpp"
 #include "convert/importers/keras_config.hpp"
 
 namespace resnet::convert {
@@ -34,7 +35,8 @@ class Translator {
     recipe.why = "the layers that the file's own configuration lists";
     recipe.output = output.name;
     recipe.expected_parameters = parameters_;
-    choose_preset(model);
+    if (!rescales_) recipe.preset = keras_application_preset(model);
+    recipe.raw_pixels = recipe.preset.empty();
     return std::move(graph_);
   }
 
@@ -336,28 +338,6 @@ class Translator {
     }
     return affine(in, scale, offset);
   }
-  /// Whether the class may be a function of keras.ops. HDF5 files do not name modules.
-  static bool is_op(const KerasLayer& layer) {
-    return layer.module.starts_with("keras.src.ops") || (layer.module.empty() && layer.class_name != "TFOpLambda");
-  }
-  /// The sign of an operator of Python's, or 0.
-  static char operator_of(const KerasLayer& layer, std::string_view function) {
-    struct Row {
-      std::string_view kind, tensorflow, tensorflow_operator;
-      char sign;
-    };
-    static constexpr Row rows[] = {{"Add", "math.add", "__operators__.add", '+'},
-                                   {"Subtract", "math.subtract", "__operators__.sub", '-'},
-                                   {"Multiply", "math.multiply", "__operators__.mul", '*'},
-                                   {"TrueDivide", "math.truediv", "__operators__.truediv", '/'},
-                                   {"Divide", "math.divide", "", '/'}};
-    for (const Row& row : rows) {
-      if (is_op(layer) ? layer.class_name == row.kind
-                       : !function.empty() && (function == row.tensorflow || function == row.tensorflow_operator))
-        return row.sign;
-    }
-    return 0;
-  }
   Value normalization(const Value& in) {
     const Json* axis = at_.find("axis");
     const bool one_for_all = axis == nullptr || (axis->is_array() && axis->as_array().empty());  // axis=None
@@ -382,14 +362,13 @@ class Translator {
 
   Value translate(const KerasLayer& layer, const std::vector<Value>& inputs, const Json& arguments) {
     const std::string& kind = layer.class_name;
-    const bool is_function = kind == "TFOpLambda" || kind == "TensorFlowOpLayer";
-    const std::string function = is_function ? at_.text("function", "") : std::string();
-    const char sign = operator_of(layer, function);
+    const char sign = keras_operator(layer);
     if (sign != 0 && inputs.size() == 1 && arguments.find("y") != nullptr)
       return arithmetic(sign, inputs[0], KerasConfig(arguments, where_, layer.name));
     if (sign == '+' || kind == "Add" || kind == "Sum") return sum(inputs);
     if (sign == '*' || kind == "Multiply") return product(inputs);
-    if (is_function) {
+    if (kind == "TFOpLambda" || kind == "TensorFlowOpLayer") {
+      const std::string function = at_.text("function", "");
       if (inputs.size() == 1 && (function == "nn.relu" || function == "nn.relu6" || function == "nn.softmax"))
         return activation(inputs[0], function.substr(3), key_);
       at_.refuse("calls the TensorFlow function \"" + function + "\", which is not supported");
@@ -400,7 +379,7 @@ class Translator {
                  " values, which is not supported");
     }
     const Value& in = inputs[0];
-    if (is_op(layer) &&
+    if (is_keras_function(layer) &&
         (kind == "Relu" || kind == "Relu6" || kind == "Softmax" || kind == "Sigmoid" || kind == "Silu")) {
       need_last_axis(at_.find("axis"), in);
       return activation(in, keras_snake_case(kind), key_);
@@ -436,9 +415,8 @@ class Translator {
   void check_arguments(const KerasLayer& layer, const Json& arguments, const Value& in) const {
     const std::string& kind = layer.class_name;
     const bool is_function = layer.module.starts_with("keras.src.ops") || kind == "TFOpLambda";
-    const bool has_operand = operator_of(layer, kind == "TFOpLambda" ? at_.text("function", "") : std::string()) != 0;
     for (const auto& [key, value] : arguments.as_object()) {
-      if (key == "y" && has_operand) continue;
+      if (key == "y" && keras_operator(layer) != 0) continue;
       if (key == "axis") {
         need_last_axis(&value, in);
       } else if (key == "training") {  // Keras 2 obeys it, later versions do not at inference
@@ -512,21 +490,6 @@ class Translator {
       if (layer.model && inputs.size() != 1) at_.refuse("is a model of " + std::to_string(inputs.size()) + " inputs");
     }
     return values.at({model.output.layer, model.output.call});
-  }
-
-  static bool has_layer(const KerasModel& model, std::string_view name) {
-    return std::any_of(model.layers.begin(), model.layers.end(), [&](const KerasLayer& layer) {
-      return layer.name == name || (layer.model && has_layer(*layer.model, name));
-    });
-  }
-  void choose_preset(const KerasModel& model) {
-    Recipe& recipe = graph_.recipe;
-    const auto has = [&](std::string_view name) { return has_layer(model, name); };
-    if (!rescales_ && has("conv1_conv") && has("pool1_pad") && has("conv2_block1_1_conv")) {
-      recipe.preset = has("conv2_block1_preact_bn") ? "keras-tf" : "keras-caffe";
-      return;
-    }
-    recipe.raw_pixels = true;
   }
 
   const int keras_major_;

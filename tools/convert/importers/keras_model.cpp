@@ -402,4 +402,31 @@ KerasModel parse_keras_model(std::string_view json, const std::string& where) {
   return Parser().model(parse_json(json, where), where, 0);
 }
 
+bool is_keras_function(const KerasLayer& layer) {
+  return layer.module.starts_with("keras.src.ops") || (layer.module.empty() && layer.class_name != "TFOpLambda");
+}
+
+char keras_operator(const KerasLayer& layer) {
+  struct Row {
+    std::string_view kind, tensorflow, tensorflow_operator;
+    char sign;
+  };
+  static constexpr Row rows[] = {{"Add", "math.add", "__operators__.add", '+'},
+                                 {"Subtract", "math.subtract", "__operators__.sub", '-'},
+                                 {"Multiply", "math.multiply", "__operators__.mul", '*'},
+                                 {"TrueDivide", "math.truediv", "__operators__.truediv", '/'},
+                                 {"Divide", "math.divide", "", '/'}};
+  std::string_view function;
+  if (layer.class_name == "TFOpLambda" || layer.class_name == "TensorFlowOpLayer") {
+    const Json* name = layer.config.find("function");
+    if (name != nullptr && name->is_string()) function = name->as_string();
+  }
+  for (const Row& row : rows) {
+    if (function.empty() ? is_keras_function(layer) && layer.class_name == row.kind
+                         : function == row.tensorflow || function == row.tensorflow_operator)
+      return row.sign;
+  }
+  return 0;
+}
+
 }  // namespace resnet::convert

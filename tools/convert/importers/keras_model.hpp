@@ -36,6 +36,11 @@ struct KerasLayer {
   std::unique_ptr<KerasModel> model;  ///< of a nested model, else null
 };
 
+/// Whether the layer may be a function of keras.ops, not a class of keras.layers. HDF5 files do not tell them apart.
+bool is_keras_function(const KerasLayer& layer);
+/// '+', '-', '*' or '/' where the layer is one of Python's operators (keras.ops or a TensorFlow function), otherwise 0.
+char keras_operator(const KerasLayer& layer);
+
 /// A Functional or Sequential model. Layers are in the configuration's order, which is the order in which weight files
 /// count them.
 struct KerasModel {
