@@ -18,9 +18,9 @@
 namespace resnet::convert {
 namespace {
 
-/// As many names as can be read, and how many more there are.
+/// All names of any real network; of a hostile one as many, and how many more there are.
 std::string joined(const std::vector<std::string>& names) {
-  constexpr std::size_t most_letters = 20'000, longest = 400;
+  constexpr std::size_t most_letters = 200'000, longest = 400;
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (text.size() > most_letters) return text + " and " + std::to_string(names.size() - i) + " more";
