@@ -289,6 +289,10 @@ void name_keras_weights(Imported& named, const Request& request) {
 
 /// Where the file's layers name its tensors, nothing is left to say about either.
 void check_not_described(const Request& request) {
+  if (!request.arch.file.empty()) {
+    fail(ErrorCode::invalid_argument, "is not needed: " + request.source_name + " describes its layers itself",
+         request.arch.file.front().name, "convert that file alone");
+  }
   const char* option = !request.arch.is_auto() ? "--arch" : !request.map.empty() ? "--map" : nullptr;
   if (option == nullptr) return;
   fail(ErrorCode::invalid_argument, "is given, but the file describes its layers itself", option, "leave it out");

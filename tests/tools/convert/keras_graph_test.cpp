@@ -270,6 +270,17 @@ TEST(KerasGraph, AChannelThatNeverChangedIsNormalisedAsKerasDoes) {
   EXPECT_GT(std::get<double>(recipe(adapted, 3).layers.back().attrs.at("eps")), 0.0);
 }
 
+TEST(KerasGraph, AModelWithADictionaryOfOneInputAndOneOutputIsOneNetwork) {
+  std::string json = one_layer("ReLU", R"(,"max_value":null,"negative_slope":0,"threshold":0)", "{}");
+  const auto replace = [&](std::string_view old, std::string_view text) {
+    json.replace(json.find(old), old.size(), text);
+  };
+  replace(R"([["in",0,0]],"output_layers":[["x",0,0]])", R"({"a":["in",0,0]},"output_layers":{"b":["x",0,0]})");
+  EXPECT_EQ(recipe(json, 3).layers.size(), 2u);
+  replace(R"({"b":["x",0,0]})", R"({"b":["x",0,0],"c":["in",0,0]})");
+  EXPECT_TRUE(mentions(refusal(json, 3), "has 2 outputs (x, in)")) << refusal(json, 3);
+}
+
 TEST(KerasGraph, TheConfigurationSaysWhichKerasWroteIt) {
   const std::string json = one_layer("ReLU", R"(,"max_value":null)", "{}");
   EXPECT_EQ(parse_keras_model(json, "").major, 0);

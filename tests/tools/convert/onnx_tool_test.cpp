@@ -88,6 +88,11 @@ TEST_F(OnnxTool, AnArchitectureOrAMapBesideItsOwnIsAUsageError) {
   EXPECT_EQ(convert(golden_path("onnx/opset18.onnx"), "--arch resnet18").exit_code, 2);
   std::ofstream(folder / "map.txt") << "a -> b\n";
   EXPECT_EQ(convert(golden_path("onnx/opset18.onnx"), "--map " + (folder / "map.txt")).exit_code, 2);
+  std::ofstream(folder / "arch.json") << "{}";
+  const Outcome beside = convert(folder / "arch.json", "--weights " + golden_path("onnx/opset18.onnx"));
+  EXPECT_EQ(beside.exit_code, 2);
+  EXPECT_NE(beside.error.find("arch.json: is not needed: opset18.onnx describes its layers"), std::string::npos)
+      << beside.error;
 }
 
 TEST_F(OnnxTool, AnInputSizeMayBeChosen) {

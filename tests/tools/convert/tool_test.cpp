@@ -157,6 +157,19 @@ TEST_F(ConvertTool, SaysWhatASourceIsThatIsNoWeightFile) {
   EXPECT_FALSE(exists("again.rne"));
 }
 
+TEST_F(ConvertTool, SaysWhatPeopleHaveInPlaceOfAWeightFile) {
+  const std::vector<std::pair<std::string, std::string>> mistakes = {
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 100\n", "git lfs pull"},
+      {"<!DOCTYPE html><html>", "is a web page"},
+      {std::string("\x1c\0\0\0TFL3 and more", 17), "is a TensorFlow Lite model"},
+      {"\x93NUMPY\1 and more", "is an array of NumPy's"}};
+  for (const auto& [bytes, part] : mistakes) {
+    const Result run = convert(write("weights.pth", bytes) + " -o " + output);
+    EXPECT_EQ(run.code, 3);
+    EXPECT_TRUE(mentions(run.err, part)) << run.err;
+  }
+}
+
 TEST_F(ConvertTool, UsageErrorsAreExitCode2) {
   const std::string labels = write("labels.txt", "only one\n");
   for (const std::string& arguments :

@@ -152,10 +152,16 @@ std::vector<RawCall> parse_calls(const Json& nodes, const std::string& where) {
   return calls;
 }
 
-/// The only entry of input_layers or output_layers: [["name", 0, 0]], or ["name", 0, 0] in Keras 3.
+/// The only entry of input_layers or output_layers: [["name", 0, 0]], in Keras 3 also ["name", 0, 0] or
+/// {"key": ["name", 0, 0]}.
 Source single_end(const Json& json, const std::string& what, const std::string& where) {
   if (is_source(json)) return parse_source(json, where);
-  const auto& list = json.as_array(where);
+  Json::Array list;
+  if (json.is_object()) {
+    for (const auto& [key, value] : json.as_object()) list.push_back(value);
+  } else {
+    list = json.as_array(where);
+  }
   if (list.size() != 1 || !is_source(list[0])) {
     std::string names;
     for (const Json& item : list) {
