@@ -170,8 +170,8 @@ if [ "$mode" = all ]; then
       "build-fuzz/tests/convert_${target}_fuzz" -rss_limit_mb=2048 -timeout=20 -max_total_time=60 -print_final_stats=1 \
         "build-fuzz/$target-corpus" "$@"
   }
-  stage fuzz-pickle fuzz_stage pickle tests/golden/pickle
-  stage fuzz-zip fuzz_stage zip tests/golden/pickle
+  stage fuzz-pickle fuzz_stage pickle tests/fuzz/corpus/pickle
+  stage fuzz-zip fuzz_stage zip tests/golden/pickle tests/fuzz/corpus/zip
   stage fuzz-safetensors fuzz_stage safetensors tests/fuzz/corpus/safetensors
   stage fuzz-json fuzz_stage keras_json tests/fuzz/corpus/keras_json
   stage fuzz-hdf5 fuzz_stage hdf5 tests/golden/keras/hostile
