@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/little_endian.hpp"
 #include "common/tool_error.hpp"
 #include "resnet_engine/error.hpp"
 
@@ -146,12 +147,6 @@ float value_at(NpyType type, const std::byte* at) {
   double value = 0;
   std::memcpy(&value, at, sizeof value);
   return static_cast<float>(value);
-}
-
-std::uint64_t little_endian(std::span<const std::byte> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  return value;
 }
 
 }  // namespace

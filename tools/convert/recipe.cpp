@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "base/json.hpp"
+#include "convert/advice.hpp"
 #include "model/graph_json.hpp"
 
 namespace resnet::convert {
@@ -58,12 +59,7 @@ std::string place_of(const Recipe& recipe, const LayerSpec& layer) {
 }  // namespace
 
 Recipe parse_recipe(std::string_view json, const std::string& where) {
-  try {
-    return parse(json, where);
-  } catch (const Error& error) {
-    if (!error.next().empty()) throw;
-    fail(error.code(), error.message(), error.where(), "docs/convert.md describes recipes");
-  }
+  return with_advice("docs/convert.md describes recipes", [&] { return parse(json, where); });
 }
 
 std::vector<WantedTensor> wanted_tensors(const Recipe& recipe) {

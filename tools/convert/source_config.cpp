@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "base/json.hpp"
+#include "convert/advice.hpp"
 #include "convert/known_nets.hpp"
 #include "resnet_engine/image.hpp"
 
@@ -432,12 +433,7 @@ SourceConfig read_files(const SourceFiles& files) {
 }  // namespace
 
 SourceConfig read_source_config(const SourceFiles& files) {
-  try {
-    return read_files(files);
-  } catch (const Error& error) {
-    if (!error.next().empty()) throw;
-    fail(error.code(), error.message(), error.where(), leave_configuration);
-  }
+  return with_advice(leave_configuration, [&] { return read_files(files); });
 }
 
 }  // namespace resnet::convert

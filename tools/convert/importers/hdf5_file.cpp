@@ -14,6 +14,7 @@
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
+#include "common/little_endian.hpp"
 
 namespace resnet::convert {
 namespace {
@@ -76,12 +77,6 @@ herr_t driver_set_end(H5FD_t* file, H5FD_mem_t, haddr_t address) {
 }
 haddr_t driver_end_of_file(const H5FD_t* file, H5FD_mem_t) { return driver_file(file).source->size(); }
 
-std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t at) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, bytes.data() + at, sizeof value);
-  return value;
-}
-
 /// Variable-length texts lie in collections: "GCOL", version 1, 3 bytes, size (8 bytes, as h5py writes lengths); then
 /// objects of index (2), references (2), 4 bytes, size (8), content. libhdf5 1.10 walks them for ever where a size is
 /// zero or wraps, so they are walked here first.
@@ -89,12 +84,12 @@ std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t at) {
 bool is_damaged_collection(std::span<const std::byte> bytes) {
   constexpr std::size_t header = 16;
   if (bytes.size() < header || std::memcmp(bytes.data(), "GCOL\1", 5) != 0) return false;
-  const std::uint64_t claimed = number_at(bytes, 8);
+  const std::uint64_t claimed = tools::little_endian(bytes.subspan(8, 8));
   const bool whole = claimed <= bytes.size();
   if (whole) bytes = bytes.first(static_cast<std::size_t>(claimed));
   for (std::size_t at = header; at + header <= bytes.size();) {
     const bool is_free = bytes[at] == std::byte{} && bytes[at + 1] == std::byte{};  // free space counts its header
-    const std::uint64_t size = number_at(bytes, at + 8);
+    const std::uint64_t size = tools::little_endian(bytes.subspan(at + 8, 8));
     if (size > bytes.size() - at) return whole;
     const std::uint64_t step = is_free ? size : header + (size + 7) / 8 * 8;
     if (step == 0) return true;

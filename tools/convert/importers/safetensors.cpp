@@ -6,6 +6,8 @@
 #include "base/check.hpp"
 #include "base/checked.hpp"
 #include "base/json.hpp"
+#include "common/little_endian.hpp"
+#include "convert/advice.hpp"
 #include "convert/importers/file_ranges.hpp"
 #include "convert/importers/importer.hpp"
 
@@ -14,11 +16,7 @@ namespace {
 
 constexpr std::uint64_t max_header = 16u << 20;
 
-std::uint64_t header_length(std::span<const std::byte> head) {
-  std::uint64_t length = 0;
-  for (std::size_t i = 0; i < 8; ++i) length |= std::to_integer<std::uint64_t>(head[i]) << (8 * i);
-  return length;
-}
+std::uint64_t header_length(std::span<const std::byte> head) { return tools::little_endian(head.first(8)); }
 
 bool sniff(std::span<const std::byte> head, std::uint64_t file_bytes) {
   // The length is not compared with the file's: a truncated file shall be called truncated.
@@ -155,12 +153,7 @@ Imported read_file(const SourceFiles& files) {
 }
 
 Imported read(const SourceFiles& files) {
-  try {
-    return read_file(files);
-  } catch (const Error& error) {
-    if (!error.next().empty()) throw;
-    fail(error.code(), error.message(), error.where(), "download or copy the file again");
-  }
+  return with_advice("download or copy the file again", [&] { return read_file(files); });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "base/json.hpp"
+#include "convert/advice.hpp"
 #include "convert/importers/importer.hpp"
 
 namespace resnet::convert {
@@ -102,12 +103,7 @@ Imported read_files(const SourceFiles& files) {
 }
 
 Imported read(const SourceFiles& files) {
-  try {
-    return read_files(files);
-  } catch (const Error& error) {
-    if (!error.next().empty()) throw;
-    fail(error.code(), error.message(), error.where(), "fetch the index and its files again");
-  }
+  return with_advice("fetch the index and its files again", [&] { return read_files(files); });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "base/check.hpp"
 #include "base/checked.hpp"
+#include "common/little_endian.hpp"
 #include "convert/importers/importer.hpp"
 
 namespace resnet::convert {
@@ -24,9 +25,7 @@ constexpr std::uint64_t elsewhere = 0xFFFFFFFF;  // in a field whose value stand
 }
 
 std::uint64_t number(std::span<const std::byte> bytes, std::size_t offset, std::size_t width) {
-  std::uint64_t value = 0;
-  for (std::size_t i = width; i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[offset + i]);
-  return value;
+  return tools::little_endian(bytes.subspan(offset, width));
 }
 
 /// An entry's compressed size and the place of its local header.
