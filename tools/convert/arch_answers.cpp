@@ -126,8 +126,7 @@ void apply(const ArchAnswers& answers, ResNetShape& shape) {
 std::string first_stride_question(const ArchAnswers& answers, const ResNetShape& shape) {
   if (answers.stride_in_first_stage || !shape.projects_equal_width()) return {};
   return "the first block projects to as many channels as it gets: does it stride (--arch resnet,first_stride=2) or "
-         "not "
-         "(first_stride=1)?";
+         "not (first_stride=1)?";
 }
 
 std::string assumed_text(const ArchAnswers& answers, const ResNetShape& shape, const std::string& name) {

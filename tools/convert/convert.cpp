@@ -242,7 +242,7 @@ void check_parameters(const Mapping& mapping, const Recipe& recipe) {
        recipe.name, "take the weights of this network, or correct \"parameters\" in the recipe");
 }
 
-/// "--map: no key matches a.*, b.*"
+/// "--map: no key is left for a.*, b.*"
 void note_unused_patterns(const std::vector<std::string>& patterns, std::vector<std::string>& notes) {
   constexpr std::size_t shown = 10;
   if (patterns.empty()) return;

@@ -290,8 +290,7 @@ Recipe recognise(const ArchChoice& choice, std::vector<SourceTensor>& tensors) {
              "index of several files has no order",
          "",
          "save the state dict with torch.save and convert that, name the keys as torchvision does with --map, or "
-         "describe "
-         "the layers in a recipe (docs/convert.md)");
+         "describe the layers in a recipe (docs/convert.md)");
   }
   std::string why_not;
   std::optional<bool> deep_stem;

@@ -96,8 +96,7 @@ class Head {
 
 HeadProblem read_head(bool relu, const std::string& arch, std::vector<SourceTensor>& tensors, ResNetShape& shape) {
   const std::string otherwise =
-      "export the network to ONNX and convert that, or describe the layers in a recipe "
-      "(docs/convert.md)";
+      "export the network to ONNX and convert that, or describe the layers in a recipe (docs/convert.md)";
   Head head(tensors, shape);
   if (head.is_missing()) {
     return {"holds a backbone without a classifier: no tensor stands behind the pool",
